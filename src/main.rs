@@ -1,0 +1,2 @@
+//! options -> plan -> run; nothing else.
+fn main() {}
