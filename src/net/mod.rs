@@ -1,1 +1,28 @@
-//! (being built)
+//! Everything that touches the kernel for a request: one io_uring per shard and the memory it works on.
+//!
+//! * [`ring`]: the data ring, its submissions and completions, turned into [`Event`]s.
+//! * [`receive`]: the provided-buffer ring, so that an idle connection holds no buffer.
+//! * [`blocks`]: the pool of send blocks, bounded per shard.
+//! * [`outbox`]: one connection's unsent bytes, in order, and the send in flight.
+//! * [`listener`]: listening sockets, TCP and UNIX.
+//! * [`probe`]: what the kernel must offer, found out at start, named where it is missing.
+//! * [`doorbell`]: an eventfd other threads ring.
+//!
+//! `unsafe` lives here because the kernel reads and writes memory behind the compiler's back. The rule that keeps it
+//! sound: memory named in a submission is owned by a type of this module (a receive buffer, a block, an [`outbox::Outbox`])
+//! and is neither freed nor written until the completion has been reaped.
+
+pub mod blocks;
+pub mod doorbell;
+pub mod listener;
+pub mod outbox;
+pub mod probe;
+pub mod receive;
+pub mod region;
+pub mod ring;
+
+pub use blocks::BlockPool;
+pub use doorbell::Doorbell;
+pub use listener::Listener;
+pub use outbox::{Outbox, StableBytes};
+pub use ring::{Event, Ring, RingConfig};

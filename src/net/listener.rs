@@ -1,0 +1,162 @@
+//! Listening sockets. TCP: one per address and shard, sharing the port through `SO_REUSEPORT`, so that each shard has its
+//! own accept queue. UNIX: one, on shard 0, which hands connections on.
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A listening socket of one shard.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    /// `tcp:127.0.0.1:11211`, `tcp6:[::1]:11211` or `unix:/path`, as `stats conns` prints it.
+    pub name: String,
+    /// Accepts UNIX connections.
+    pub is_unix: bool,
+}
+
+/// A listening socket that could not be made; the text names the address, the reason and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}{remedy}")]
+pub struct ListenError {
+    address: String,
+    #[source]
+    source: io::Error,
+    remedy: &'static str,
+}
+
+impl ListenError {
+    fn new(address: impl ToString, source: io::Error) -> ListenError {
+        let remedy = match source.raw_os_error() {
+            Some(libc::EADDRINUSE) => {
+                " (another server has it: stop that one, or choose another with -p or -s)"
+            }
+            Some(libc::EACCES) => {
+                " (ports below 1024 need CAP_NET_BIND_SERVICE; a UNIX path needs a writable folder)"
+            }
+            Some(libc::EADDRNOTAVAIL) => " (no interface of this machine has the address: correct -l)",
+            Some(libc::EMFILE | libc::ENFILE) => " (raise `ulimit -n`)",
+            _ => "",
+        };
+        ListenError { address: address.to_string(), source, remedy }
+    }
+
+    /// The machine does not know the address family (no IPv6): a default address may be left out.
+    pub fn is_family_missing(&self) -> bool {
+        matches!(self.source.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// One listener per shard on `address:port`; port 0 takes a free one, the same for all. Returns the port with them.
+///
+/// # Errors
+/// [`ListenError`], also when another process already listens there: `SO_REUSEPORT` alone would share the port with it.
+pub fn listen_tcp(
+    address: IpAddr,
+    port: u16,
+    shards: usize,
+    backlog: i32,
+) -> Result<(u16, Vec<Listener>), ListenError> {
+    let mut bound = SocketAddr::new(address, port);
+    let fail = |e| ListenError::new(SocketAddr::new(address, port), e);
+    if port != 0 {
+        // Alone on the port? Bound without SO_REUSEPORT, closed again at once.
+        tcp_socket(bound, false).map_err(fail)?;
+    }
+    let mut listeners = Vec::with_capacity(shards);
+    for _ in 0..shards {
+        let socket = tcp_socket(bound, true).map_err(fail)?;
+        socket.listen(backlog).map_err(fail)?;
+        let local = socket.local_addr().map_err(fail)?;
+        bound = local.as_socket().unwrap_or(bound);
+        let family = if bound.is_ipv4() { "tcp" } else { "tcp6" };
+        listeners.push(Listener { socket, name: format!("{family}:{bound}"), is_unix: false });
+    }
+    Ok((bound.port(), listeners))
+}
+
+fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?; // the IPv4 address has listeners of its own
+    }
+    // Accepted sockets inherit these two, which saves two system calls a connection.
+    socket.set_keepalive(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A UNIX listener at `path` with permission bits `mode` (memcached's `-a`). A stale socket file is replaced.
+///
+/// # Errors
+/// [`ListenError`]; a file at `path` that is no socket is left alone and refused.
+pub fn listen_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, ListenError> {
+    let fail = |e| ListenError::new(path.display(), e);
+    if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(fail(io::Error::from_raw_os_error(libc::EADDRINUSE)));
+        }
+        std::fs::remove_file(path).map_err(fail)?;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fail)?;
+    socket.bind(&SockAddr::unix(path).map_err(fail)?).map_err(fail)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
+    socket.listen(backlog).map_err(fail)?;
+    Ok(Listener { socket, name: format!("unix:{}", path.display()), is_unix: true })
+}
+
+/// The peer and local names of a connected socket, as `stats conns` prints them; `?` where the kernel does not say.
+pub fn names_of(connection: BorrowedFd<'_>) -> (String, String) {
+    let socket = SockRef::from(&connection);
+    let name = |address: io::Result<SockAddr>| match address {
+        Ok(a) => match (a.as_socket(), a.as_pathname()) {
+            (Some(s @ SocketAddr::V4(_)), _) => format!("tcp:{s}"),
+            (Some(s), _) => format!("tcp6:{s}"),
+            (None, path) => format!("unix:{}", path.map(PathBuf::from).unwrap_or_default().display()),
+        },
+        Err(_) => "?".to_string(),
+    };
+    (name(socket.peer_addr()), name(socket.local_addr()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_share_a_port_and_strangers_do_not() {
+        let localhost = "127.0.0.1".parse().expect("an address");
+        let (port, listeners) = listen_tcp(localhost, 0, 3, 16).expect("three listeners on a free port");
+        assert_eq!(listeners.len(), 3);
+        assert!(listeners.iter().all(|l| l.name == format!("tcp:127.0.0.1:{port}")));
+        let refused = listen_tcp(localhost, port, 1, 16).expect_err("the port is taken");
+        assert!(refused.to_string().contains("choose another with -p"), "{refused}");
+    }
+
+    #[test]
+    fn a_unix_path_replaces_a_stale_socket_but_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        drop(listen_unix(&path, 0o700, 16).expect("first"));
+        let second = listen_unix(&path, 0o770, 16).expect("the stale file is replaced");
+        assert_eq!(std::fs::metadata(&path).expect("made").permissions().mode() & 0o777, 0o770);
+        assert!(listen_unix(&path, 0o700, 16).is_err(), "somebody listens there");
+        drop(second);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "data").expect("written");
+        assert!(listen_unix(&file, 0o700, 16).is_err());
+        assert_eq!(std::fs::read(&file).expect("still there"), b"data");
+    }
+}

@@ -1,0 +1,129 @@
+//! What the kernel must offer, tried once at start: the server refuses to run half able, and says what to do.
+
+use super::receive::ReceiveBuffers;
+use super::ring::{Ring, RingConfig};
+use io_uring::{Probe, opcode};
+use std::io;
+
+/// Something the server cannot run without; the text names it and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Missing {
+    /// The running kernel is older than the floor.
+    #[error(
+        "Linux {0} is too old: ringcached needs 6.1 or newer (io_uring with DEFER_TASKRUN); boot a newer kernel"
+    )]
+    Kernel(String),
+    /// The sysctl forbids io_uring.
+    #[error(
+        "io_uring is switched off on this host (kernel.io_uring_disabled = {0}): \
+         run `sysctl kernel.io_uring_disabled=0`, or with 1 add this user to the group of kernel.io_uring_group"
+    )]
+    Disabled(String),
+    /// A filter forbids io_uring.
+    #[error(
+        "io_uring_setup is not permitted ({0}): a container's seccomp filter blocks it; \
+         allow io_uring_setup, io_uring_enter and io_uring_register in its profile (docker: --security-opt seccomp=...)"
+    )]
+    Filtered(io::Error),
+    /// The kernel has no io_uring at all.
+    #[error("this kernel was built without io_uring ({0}): CONFIG_IO_URING is needed")]
+    Absent(io::Error),
+    /// Locked memory ran out.
+    #[error(
+        "no memory for an io_uring ({0}): RLIMIT_MEMLOCK is too small; raise it with `ulimit -l unlimited`, \
+         LimitMEMLOCK=infinity in a systemd unit, or --ulimit memlock=-1 in docker"
+    )]
+    Memory(io::Error),
+    /// Something else failed.
+    #[error(
+        "{what} does not work on this kernel ({source}): ringcached needs Linux 6.1 or newer with io_uring"
+    )]
+    Other {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// An operation is not known to the kernel.
+    #[error("this kernel's io_uring has no {0}: ringcached needs Linux 6.1 or newer")]
+    Operation(&'static str),
+}
+
+/// Makes a small ring as the shards will, registers buffers, and asks for every operation in use.
+///
+/// # Errors
+/// The first thing that is missing.
+pub fn kernel() -> Result<(), Missing> {
+    let release = read("/proc/sys/kernel/osrelease");
+    if version_of(&release).is_some_and(|v| v < (6, 1)) {
+        return Err(Missing::Kernel(release));
+    }
+    let ring = Ring::new(RingConfig { submissions: 8, completions: 32 }).map_err(explain)?;
+    let other = |what| move |source| Missing::Other { what, source };
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe).map_err(other("io_uring's probe"))?;
+    let needed = [
+        (opcode::AcceptMulti::CODE, "accept"),
+        (opcode::RecvMulti::CODE, "receive"),
+        (opcode::Send::CODE, "send"),
+        (opcode::SendMsg::CODE, "sendmsg"),
+        (opcode::PollAdd::CODE, "poll"),
+        (opcode::AsyncCancel::CODE, "cancel"),
+        (opcode::Close::CODE, "close"),
+        (opcode::MsgRingData::CODE, "message between rings"),
+    ];
+    if let Some((_, name)) = needed.iter().find(|(code, _)| !probe.is_supported(*code)) {
+        return Err(Missing::Operation(name));
+    }
+    let buffers = ReceiveBuffers::new(&ring.submitter(), 8, 4096);
+    buffers.map(drop).map_err(other("a ring of provided buffers"))
+}
+
+/// Says what an error of `io_uring_setup` means on this host.
+pub fn explain(error: io::Error) -> Missing {
+    let disabled = read("/proc/sys/kernel/io_uring_disabled");
+    match error.raw_os_error() {
+        Some(libc::EPERM) if disabled != "0" && !disabled.is_empty() => Missing::Disabled(disabled),
+        Some(libc::EPERM | libc::EACCES) => Missing::Filtered(error),
+        Some(libc::ENOSYS) => Missing::Absent(error),
+        Some(libc::ENOMEM) => Missing::Memory(error),
+        _ => Missing::Other { what: "io_uring with SINGLE_ISSUER and DEFER_TASKRUN", source: error },
+    }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_string()
+}
+
+/// `6.18.44-x` -> (6, 18); nothing when the text is not a version (then trying decides).
+fn version_of(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernel_is_enough() {
+        kernel().expect("the tests need what the server needs");
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version_of("6.18.44-fc"), Some((6, 18)));
+        assert!(version_of("6.0.9") < Some((6, 1)) && version_of("5.15.0-91-generic") < Some((6, 1)));
+        assert_eq!(version_of("mystery"), None);
+    }
+
+    #[test]
+    fn every_refusal_names_a_remedy() {
+        for (errno, word) in
+            [(libc::ENOSYS, "CONFIG_IO_URING"), (libc::ENOMEM, "RLIMIT_MEMLOCK"), (libc::EACCES, "seccomp")]
+        {
+            let text = explain(io::Error::from_raw_os_error(errno)).to_string();
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The data ring of one shard: every accept, receive, send and wake-up of the shard goes through it.
+//!
+//! Set up with `SINGLE_ISSUER | DEFER_TASKRUN | COOP_TASKRUN | TASKRUN_FLAG`: completions run when the shard enters, never
+//! by interrupting it. A completion names what it belongs to in its user data: a kind and an index ([`Token`]).
+//! Invariant: an index is reused only after every operation that carries it has ended, so no completion is ever stale.
+#![allow(unsafe_code)]
+
+use super::doorbell::Doorbell;
+use super::outbox::Send;
+use super::receive;
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+/// Sizes of a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct RingConfig {
+    /// Submission entries, a power of two.
+    pub submissions: u32,
+    /// Completion entries, a power of two, several times the submissions: a multishot receive posts many.
+    pub completions: u32,
+}
+
+/// Completions taken from the ring in one turn.
+pub const EVENTS_MAX: usize = 1024;
+
+/// What a completion says. The fields are named in the variants' sentences.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum Event {
+    /// A connection was accepted on listener `listener`. `armed`: the multishot accept goes on.
+    Accepted { listener: u32, fd: RawFd, armed: bool },
+    /// The multishot accept ended with this errno (EMFILE, ECANCELED ...).
+    AcceptEnded { listener: u32, errno: i32 },
+    /// `len` bytes for connection `conn` are in buffer `buffer`. `armed`: the multishot receive goes on.
+    Received { conn: u32, buffer: u16, len: u32, armed: bool },
+    /// The receive ended: errno 0 is the peer's end of stream, ENOBUFS no buffer, ECANCELED our own wish.
+    ReceiveEnded { conn: u32, errno: i32 },
+    /// A send ended: bytes taken, or a negative errno.
+    Sent { conn: u32, result: i32 },
+    /// A peer shard has put something into the mesh.
+    Woken,
+    /// Another thread has rung the shard's doorbell. `armed`: the poll goes on.
+    Rung { armed: bool },
+}
+
+/// Kinds of operations, the top byte of the user data.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Token {
+    Accept = 1,
+    Receive = 2,
+    Send = 3,
+    Wake = 4,
+    Doorbell = 5,
+    /// Cancellations, closes and outgoing wake-ups: their own completions say nothing anybody waits for.
+    Quiet = 6,
+}
+
+const KIND_SHIFT: u32 = 56;
+
+fn user_data(kind: Token, index: u32) -> u64 {
+    (kind as u64) << KIND_SHIFT | u64::from(index)
+}
+
+/// See the module comment.
+pub struct Ring {
+    uring: IoUring,
+    /// Submissions that found the queue full. At most a few per connection (receive, send, cancel), so bounded by `-c`.
+    backlog: VecDeque<squeue::Entry>,
+    /// Rung by the kernel at completions while deep sleep has it enabled.
+    sleep_bell: Doorbell,
+}
+
+impl Ring {
+    /// Makes the ring; call it on the shard's own thread (single issuer).
+    ///
+    /// # Errors
+    /// What `io_uring_setup(2)` says: ENOSYS, EPERM (disabled or filtered), ENOMEM (RLIMIT_MEMLOCK), EINVAL (old kernel).
+    pub fn new(config: RingConfig) -> io::Result<Ring> {
+        let uring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .setup_taskrun_flag()
+            .setup_cqsize(config.completions)
+            .dontfork()
+            .build(config.submissions)?;
+        let sleep_bell = Doorbell::new()?;
+        uring.submitter().register_eventfd(sleep_bell.as_raw_fd())?;
+        let mut ring = Ring { uring, backlog: VecDeque::new(), sleep_bell };
+        ring.uring.completion().disable_eventfd();
+        // A registered ring descriptor saves a lookup per enter; without it everything works the same.
+        let _ = ring.uring.submitter().register_ring_fd();
+        Ok(ring)
+    }
+
+    /// For registering buffers.
+    pub fn submitter(&self) -> io_uring::Submitter<'_> {
+        self.uring.submitter()
+    }
+
+    /// The descriptor peers name to wake this ring.
+    pub fn fd(&self) -> RawFd {
+        self.uring.as_raw_fd()
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        if !self.backlog.is_empty() {
+            self.backlog.push_back(entry);
+            return;
+        }
+        // SAFETY: every entry built in this file names descriptors by number and memory that its owner keeps until the
+        // completion (module `net`).
+        if unsafe { self.uring.submission().push(&entry) }.is_err() {
+            self.backlog.push_back(entry);
+        }
+    }
+
+    /// Moves waiting submissions into the queue; true when some did not fit.
+    fn drain_backlog(&mut self) -> bool {
+        while let Some(entry) = self.backlog.front() {
+            // SAFETY: as in `push`.
+            if unsafe { self.uring.submission().push(entry) }.is_err() {
+                return true;
+            }
+            self.backlog.pop_front();
+        }
+        false
+    }
+
+    /// Multishot accept on a listening socket.
+    pub fn accept(&mut self, listener: u32, fd: RawFd) {
+        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let entry = opcode::AcceptMulti::new(types::Fd(fd)).flags(flags).build();
+        self.push(entry.user_data(user_data(Token::Accept, listener)));
+    }
+
+    /// Ends the accept of a listener; [`Event::AcceptEnded`] follows.
+    pub fn cancel_accept(&mut self, listener: u32) {
+        self.cancel(user_data(Token::Accept, listener));
+    }
+
+    /// Multishot receive into the shard's buffers.
+    pub fn receive(&mut self, conn: u32, fd: RawFd) {
+        let entry = opcode::RecvMulti::new(types::Fd(fd), receive::GROUP).build();
+        self.push(entry.user_data(user_data(Token::Receive, conn)));
+    }
+
+    /// Ends the receive of a connection; [`Event::ReceiveEnded`] follows.
+    pub fn cancel_receive(&mut self, conn: u32) {
+        self.cancel(user_data(Token::Receive, conn));
+    }
+
+    /// Ends a send in flight; [`Event::Sent`] follows.
+    pub fn cancel_send(&mut self, conn: u32) {
+        self.cancel(user_data(Token::Send, conn));
+    }
+
+    fn cancel(&mut self, target: u64) {
+        let entry = opcode::AsyncCancel::new(target).build();
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+    }
+
+    /// Submits what [`super::Outbox::start_send`] gave.
+    pub fn send(&mut self, conn: u32, fd: RawFd, send: Send) {
+        let flags = libc::MSG_NOSIGNAL;
+        let entry = match send {
+            Send::Plain(bytes, len) => opcode::Send::new(types::Fd(fd), bytes, len).flags(flags).build(),
+            Send::Message(header) => opcode::SendMsg::new(types::Fd(fd), header).flags(flags as u32).build(),
+        };
+        self.push(entry.user_data(user_data(Token::Send, conn)));
+    }
+
+    /// Closes a descriptor with the next enter.
+    pub fn close(&mut self, fd: RawFd) {
+        let entry = opcode::Close::new(types::Fd(fd)).build();
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+    }
+
+    /// Wakes a peer's ring.
+    pub fn wake(&mut self, ring_fd: RawFd) {
+        let token = user_data(Token::Wake, 0);
+        let entry = opcode::MsgRingData::new(types::Fd(ring_fd), 0, token, None).build();
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+    }
+
+    /// Hears a doorbell from now on, as [`Event::Rung`].
+    pub fn listen_to(&mut self, bell: &Doorbell) {
+        let entry =
+            opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        self.push(entry.user_data(user_data(Token::Doorbell, 0)));
+    }
+
+    /// Submits everything and lets deferred completions run; waits up to `wait` for one if there is none.
+    ///
+    /// # Errors
+    /// Only what is no part of normal life: EINTR, ETIME, EAGAIN and EBUSY (completions first) are not errors here.
+    pub fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        let mut full = self.drain_backlog();
+        loop {
+            let wait = wait.filter(|_| !full && self.uring.completion().is_empty());
+            let result = match wait {
+                Some(limit) => {
+                    let limit = types::Timespec::from(limit);
+                    let args = types::SubmitArgs::new().timespec(&limit);
+                    self.uring.submitter().submit_with_args(1, &args)
+                }
+                None if self.must_enter() => self.uring.submit(),
+                None => return Ok(()),
+            };
+            match result {
+                Ok(_) if full => full = self.drain_backlog(),
+                Ok(_) => return Ok(()),
+                Err(e) => match e.raw_os_error() {
+                    Some(libc::EINTR | libc::ETIME | libc::EAGAIN | libc::EBUSY) => return Ok(()),
+                    _ => return Err(e),
+                },
+            }
+        }
+    }
+
+    fn must_enter(&mut self) -> bool {
+        let queue = self.uring.submission();
+        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
+    }
+
+    /// Something has completed or would complete at the next enter.
+    pub fn has_news(&mut self) -> bool {
+        let queue = self.uring.submission();
+        let pending = queue.taskrun() || queue.cq_overflow();
+        drop(queue);
+        pending || !self.uring.completion().is_empty()
+    }
+
+    /// Takes up to [`EVENTS_MAX`] completions; those that nobody waits for are dropped here.
+    pub fn reap(&mut self, events: &mut Vec<Event>) {
+        let queue = self.uring.completion();
+        events.extend(queue.take(EVENTS_MAX).filter_map(|entry| event(&entry)));
+    }
+
+    /// Lets completions ring [`sleep_bell`](Self::sleep_bell) (before deep sleep) or not (after).
+    pub fn ring_on_completion(&mut self, enabled: bool) {
+        let queue = self.uring.completion();
+        if enabled {
+            queue.enable_eventfd();
+        } else {
+            queue.disable_eventfd();
+        }
+    }
+
+    /// Rung at completions while enabled.
+    pub fn sleep_bell(&self) -> &Doorbell {
+        &self.sleep_bell
+    }
+}
+
+fn event(entry: &cqueue::Entry) -> Option<Event> {
+    let (data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
+    let (index, armed) = (data as u32, cqueue::more(flags));
+    let kind = (data >> KIND_SHIFT) as u8;
+    if kind == Token::Receive as u8 {
+        return Some(match cqueue::buffer_select(flags) {
+            Some(buffer) if result > 0 => Event::Received { conn: index, buffer, len: result as u32, armed },
+            _ => Event::ReceiveEnded { conn: index, errno: -result },
+        });
+    }
+    if kind == Token::Send as u8 {
+        return Some(Event::Sent { conn: index, result });
+    }
+    if kind == Token::Accept as u8 {
+        return Some(match result {
+            fd if fd >= 0 => Event::Accepted { listener: index, fd, armed },
+            errno => Event::AcceptEnded { listener: index, errno: -errno },
+        });
+    }
+    if kind == Token::Wake as u8 {
+        return Some(Event::Woken);
+    }
+    (kind == Token::Doorbell as u8).then_some(Event::Rung { armed })
+}
