@@ -36,7 +36,11 @@ enum Run<P> {
     Value { value: P, sent: usize, len: usize },
     /// Bytes from the heap: the cold path (stats).
     Heap { bytes: Box<[u8]>, sent: usize },
+    /// The line end behind a value.
+    LineEnd { sent: usize },
 }
+
+const LINE_END: &[u8] = b"\r\n";
 
 /// What the kernel is given: `send` for one piece, `sendmsg` for several.
 pub enum Send {
@@ -86,6 +90,11 @@ impl<P: StableBytes> Outbox<P> {
         self.unsent
     }
 
+    /// So much is unsent that the connection's requests have to wait.
+    pub fn is_full(&self) -> bool {
+        self.unsent >= UNSENT_MAX
+    }
+
     /// A send has been submitted and not completed.
     pub fn in_flight(&self) -> bool {
         self.in_flight
@@ -94,7 +103,7 @@ impl<P: StableBytes> Outbox<P> {
     /// Room for a reply of up to `min` bytes (at most [`BLOCK_BYTES`]), or nothing when this connection has too much
     /// unsent or the pool is empty: its requests then wait for a send to complete.
     pub fn space<'a>(&'a mut self, pool: &'a mut BlockPool, min: usize) -> Option<&'a mut [u8]> {
-        if self.unsent >= UNSENT_MAX {
+        if self.is_full() {
             return None;
         }
         if self.blocks.is_empty() || BLOCK_BYTES - self.write_at < min {
@@ -135,10 +144,24 @@ impl<P: StableBytes> Outbox<P> {
         }
     }
 
-    /// Queues a pinned value of `len` bytes.
+    /// Copies as much of `bytes` as there is room for; returns how much that was.
+    pub fn write(&mut self, pool: &mut BlockPool, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while done < bytes.len() {
+            let Some(room) = self.space(pool, 1) else { break };
+            let n = room.len().min(bytes.len() - done);
+            room[..n].copy_from_slice(&bytes[done..done + n]);
+            self.wrote(n);
+            done += n;
+        }
+        done
+    }
+
+    /// Queues a pinned value of `len` bytes and the line end behind it.
     pub fn push_value(&mut self, value: P, len: usize) {
-        self.unsent += len;
+        self.unsent += len + LINE_END.len();
         self.runs.push_back(Run::Value { value, sent: 0, len });
+        self.runs.push_back(Run::LineEnd { sent: 0 });
     }
 
     /// Queues bytes from the heap.
@@ -187,6 +210,7 @@ impl<P: StableBytes> Outbox<P> {
                     push(pool.address(b, *start as usize, len), len)
                 }
                 Run::Heap { bytes, sent } => push(bytes[*sent..].as_ptr(), bytes.len() - sent),
+                Run::LineEnd { sent } => push(LINE_END[*sent..].as_ptr(), LINE_END.len() - sent),
                 Run::Value { value, sent, .. } => {
                     let mut more = true;
                     value.slices(*sent, &mut |piece| {
@@ -218,6 +242,7 @@ impl<P: StableBytes> Outbox<P> {
                 }
                 Run::Value { sent, len: whole, .. } => advance(sent, *whole, len),
                 Run::Heap { bytes, sent } => advance(sent, bytes.len(), len),
+                Run::LineEnd { sent } => advance(sent, LINE_END.len(), len),
             };
             len = left;
             if !done {
@@ -324,7 +349,7 @@ mod tests {
                 }
                 if round % 3 == 0 {
                     outbox.push_value(Leaked(b"a pinned value in pieces"), 24);
-                    expected.extend_from_slice(b"a pinned value in pieces");
+                    expected.extend_from_slice(b"a pinned value in pieces\r\n");
                 }
                 if round % 7 == 0 {
                     outbox.push_heap(b"from the heap".to_vec().into());

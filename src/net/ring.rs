@@ -180,6 +180,16 @@ impl Ring {
         self.push(entry.user_data(user_data(Token::Quiet, 0)));
     }
 
+    /// Tells a fresh connection why it is not wanted, and closes it.
+    pub fn refuse(&mut self, fd: RawFd, words: &'static [u8]) {
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        let entry = opcode::Send::new(types::Fd(fd), words.as_ptr(), words.len() as u32).flags(flags).build();
+        // The close follows whatever becomes of the words.
+        let entry = entry.flags(squeue::Flags::IO_HARDLINK);
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+        self.close(fd);
+    }
+
     /// Wakes a peer's ring.
     pub fn wake(&mut self, ring_fd: RawFd) {
         let token = user_data(Token::Wake, 0);

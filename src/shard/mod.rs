@@ -1,1 +1,65 @@
-//! (being built)
+//! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
+//!
+//! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
+//! loop; [`accept`] brings connections in; [`session`] and [`storage`] speak the protocol of one connection; [`execute`] runs
+//! a keyed request on the store; [`slots`] keeps replies in order; [`mesh`] carries what belongs to other shards; [`calls`]
+//! are commands for all shards; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it takes.
+
+pub mod accept;
+pub mod calls;
+pub mod common;
+pub mod conn;
+pub mod core;
+pub mod counters;
+pub mod execute;
+pub mod mesh;
+pub mod park;
+pub mod plan;
+pub mod report;
+pub mod request;
+pub mod session;
+pub mod settings;
+pub mod slots;
+pub mod snapshot;
+pub mod start;
+pub mod stop;
+pub mod storage;
+pub mod turn;
+pub mod upkeep;
+
+use crate::net::receive::ReceiveBuffers;
+use crate::net::{Doorbell, Event, Listener, Ring};
+use std::sync::Arc;
+
+/// One shard. Everything in it belongs to its thread.
+pub struct Shard {
+    core: core::Core,
+    ring: Ring,
+    buffers: ReceiveBuffers,
+    conns: conn::Conns,
+    inbound: mesh::Inbound,
+    listeners: Vec<Listener>,
+    accepting: accept::Accepting,
+    common: Arc<common::Common>,
+    /// Listening sockets of all shards: they count as connections, as in memcached.
+    common_listeners: usize,
+    /// Rung by the main thread when the server stops.
+    bell: Arc<Doorbell>,
+    /// The core it is pinned to.
+    cpu: usize,
+    events: Vec<Event>,
+    /// Connections whose session goes on next turn.
+    resume: Vec<u32>,
+    /// Connections whose session waits for blocks or for room to a peer.
+    shared_waiters: Vec<u32>,
+    /// Connections with something to send.
+    dirty: Vec<u32>,
+    /// Connections whose receive found no buffer.
+    starved: Vec<u32>,
+    /// Where the idle check goes on.
+    idle_check_at: u32,
+    stopping: bool,
+    stop: stop::Stopping,
+    /// Buffers of this shard, from its plan.
+    buffer_bytes: usize,
+}

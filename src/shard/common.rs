@@ -1,0 +1,116 @@
+//! What shards know of each other: who sleeps, which ring to wake, how many connections each has, and the mailboxes of
+//! reports. Touched when a shard parks, accepts, closes or reports; never by a request on its own core.
+
+use super::calls::Mailbox;
+use super::mesh::Parked;
+use super::mesh::wire::Ticket;
+use super::snapshot::Snapshot;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// See the module comment.
+pub struct Common {
+    /// Who sleeps.
+    pub parked: Parked,
+    ring_fds: Box<[AtomicI32]>,
+    connections: Box<[AtomicUsize]>,
+    mailboxes: Box<[Mailbox]>,
+    /// Shards that still have connections while the server stops.
+    serving: AtomicUsize,
+}
+
+impl Common {
+    /// For `shards` shards, none of them running yet.
+    pub fn new(shards: usize) -> Common {
+        Common {
+            parked: Parked::new(shards),
+            ring_fds: (0..shards).map(|_| AtomicI32::new(-1)).collect(),
+            connections: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
+            mailboxes: (0..shards).map(|_| Mutex::new(Vec::new())).collect(),
+            serving: AtomicUsize::new(shards),
+        }
+    }
+
+    /// The ring of a shard, to be woken. Only a shard that runs parks, so it has one by then.
+    pub fn ring_fd(&self, shard: usize) -> RawFd {
+        self.ring_fds[shard].load(Ordering::Acquire)
+    }
+
+    /// A shard has made its ring.
+    pub fn set_ring_fd(&self, shard: usize, fd: RawFd) {
+        self.ring_fds[shard].store(fd, Ordering::Release);
+    }
+
+    /// Connections of all shards, those on their way to one included.
+    pub fn connections(&self) -> usize {
+        self.connections.iter().map(|n| n.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The shard a fresh connection should live on: `own` unless another has fewer. Counts it there at once, so that
+    /// shards which decide at the same time do not all choose the same.
+    pub fn place(&self, own: usize) -> usize {
+        let mut best = (self.connections[own].load(Ordering::Relaxed), own);
+        for (shard, count) in self.connections.iter().enumerate() {
+            let count = count.load(Ordering::Relaxed);
+            if count < best.0 {
+                best = (count, shard);
+            }
+        }
+        self.connections[best.1].fetch_add(1, Ordering::Relaxed);
+        best.1
+    }
+
+    /// A connection counted for `from` lives on `to` after all.
+    pub fn move_place(&self, from: usize, to: usize) {
+        self.connections[from].fetch_sub(1, Ordering::Relaxed);
+        self.connections[to].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection of a shard has ended.
+    pub fn left(&self, shard: usize) {
+        self.connections[shard].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Puts a report into the asker's mailbox, before the `Done` that announces it.
+    pub fn post(&self, to: usize, ticket: Ticket, part: Option<Snapshot>) {
+        if let Some(part) = part {
+            self.mailboxes[to].lock().unwrap_or_else(PoisonError::into_inner).push((ticket, part));
+        }
+    }
+
+    /// Takes the report of shard `from` on a call out of our mailbox.
+    pub fn take_part(&self, own: usize, ticket: Ticket, from: usize) -> Option<Snapshot> {
+        let mut mail = self.mailboxes[own].lock().unwrap_or_else(PoisonError::into_inner);
+        let at = mail.iter().position(|(t, part)| *t == ticket && part.shard == from)?;
+        Some(mail.swap_remove(at).1)
+    }
+
+    /// A stopping shard has closed its connections; it goes on answering peers until all have.
+    pub fn done_serving(&self) {
+        self.serving.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Every shard has closed its connections.
+    pub fn all_done(&self) -> bool {
+        self.serving.load(Ordering::Acquire) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_connections_go_where_there_are_fewest() {
+        let common = Common::new(3);
+        for _ in 0..30 {
+            common.place(1);
+        }
+        let counts: Vec<_> = common.connections.iter().map(|n| n.load(Ordering::Relaxed)).collect();
+        assert_eq!(counts, [10, 10, 10]);
+        common.left(2);
+        assert_eq!(common.place(0), 2);
+        assert_eq!(Common::new(2).place(1), 1, "at equal counts it stays where it arrived");
+    }
+}

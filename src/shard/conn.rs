@@ -1,0 +1,146 @@
+//! The connections of one shard: the socket side of a session.
+//!
+//! A connection that is idle is this small record and nothing else: its [`Session`] comes from a stack of warm ones when
+//! the first byte arrives and goes back when the last reply has been sent. A place in the table is reused only after every
+//! operation that names it has ended; its generation tells answers of peers for an earlier tenant apart.
+
+use super::session::{ConnId, Session};
+use std::os::fd::RawFd;
+
+/// Idle sessions kept warm; further ones are freed.
+const SPARE_SESSIONS_MAX: usize = 256;
+
+/// The state of a connection's multishot receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// None in the ring.
+    Off,
+    /// In the ring.
+    Armed,
+    /// Cancelled; its last completion is still to come.
+    Ending,
+}
+
+/// How far a connection is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Requests are read and answered.
+    Open,
+    /// No more requests; the replies still go out.
+    Closing,
+    /// Broken or done: nothing goes out any more.
+    Dead,
+}
+
+/// See the module comment.
+pub struct Conn {
+    /// The socket.
+    pub fd: RawFd,
+    /// Counts the tenants of this place.
+    pub generation: u32,
+    /// The listener it came from.
+    pub listener: u32,
+    /// When it last sent a byte, on the shard clock.
+    pub last_command_s: u32,
+    /// The receive in the ring.
+    pub receive: Receive,
+    /// How far it is from its end.
+    pub life: Life,
+    /// The peer will send no more.
+    pub ended: bool,
+    /// It waits for its own answers or sends: their completion resumes it.
+    pub waits: bool,
+    /// It is in the list of connections to resume.
+    pub queued: bool,
+    /// It is in the list of connections with something to send.
+    pub dirty: bool,
+    /// Present while there is anything received, outstanding or unsent.
+    pub session: Option<Box<Session>>,
+}
+
+/// The table of connections.
+#[derive(Default)]
+pub struct Conns {
+    places: Vec<Conn>,
+    free: Vec<u32>,
+    spare: Vec<Box<Session>>,
+}
+
+impl Conns {
+    /// Takes a place for a new connection.
+    pub fn insert(&mut self, fd: RawFd, listener: u32, now_s: u32) -> u32 {
+        let index = self.free.pop().unwrap_or(self.places.len() as u32);
+        let generation = self.places.get(index as usize).map_or(0, |conn| conn.generation);
+        let conn = Conn {
+            fd,
+            generation,
+            listener,
+            last_command_s: now_s,
+            receive: Receive::Off,
+            life: Life::Open,
+            ended: false,
+            waits: false,
+            queued: false,
+            dirty: false,
+            session: None,
+        };
+        match self.places.get_mut(index as usize) {
+            Some(place) => *place = conn,
+            None => self.places.push(conn),
+        }
+        index
+    }
+
+    /// Gives a place back. Nothing in the ring may name it.
+    pub fn remove(&mut self, index: u32) {
+        if let Some(conn) = self.places.get_mut(index as usize) {
+            conn.generation = conn.generation.wrapping_add(1);
+            conn.fd = -1;
+            self.free.push(index);
+        }
+    }
+
+    /// The connection at `index`, if there is one.
+    pub fn get(&mut self, index: u32) -> Option<&mut Conn> {
+        self.places.get_mut(index as usize).filter(|conn| conn.fd >= 0)
+    }
+
+    /// The connection that a ticket means, if it still lives.
+    pub fn of(&mut self, index: u32, generation: u32) -> Option<&mut Conn> {
+        self.get(index).filter(|conn| conn.generation == generation)
+    }
+
+    /// A session for a connection that has none.
+    pub fn take_session(&mut self) -> Box<Session> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes an idle session back.
+    pub fn give_session(&mut self, session: Box<Session>) {
+        if self.spare.len() < SPARE_SESSIONS_MAX {
+            self.spare.push(session);
+        }
+    }
+
+    /// Places, taken or not: the bound of a walk over all connections.
+    pub fn places(&self) -> u32 {
+        self.places.len() as u32
+    }
+
+    /// Connections.
+    pub fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// All connections.
+    pub fn iter(&self) -> impl Iterator<Item = &Conn> {
+        self.places.iter().filter(|conn| conn.fd >= 0)
+    }
+}
+
+impl Conn {
+    /// Its name for tickets.
+    pub fn id(&self, index: u32) -> ConnId {
+        ConnId { index, generation: self.generation }
+    }
+}

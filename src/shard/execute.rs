@@ -1,0 +1,158 @@
+//! Runs one keyed operation on the store of the shard that owns the key, and writes memcached's reply.
+//!
+//! The same function serves a connection of this shard (the reply is written into its outbox) and a peer (into the queue of
+//! answers). It runs to completion, so operations on one key are linearizable.
+
+use super::counters::Counters;
+use super::request::{KeyRequest, Op};
+use crate::protocol::reply::{self, text};
+use crate::store::{Arith, Found, Pinned, Store, Stored};
+
+/// Values up to this size are copied into the reply; larger ones are pinned and sent from where they are.
+pub const VALUE_COPY_MAX: usize = 4096;
+
+/// Bytes of the longest reply that is written: a copied value, its key (250), numbers and words.
+pub const REPLY_MAX: usize = VALUE_COPY_MAX + 512;
+
+/// What was written: `len` bytes, and a value that follows them, itself followed by a line end.
+pub struct Reply {
+    /// Bytes written.
+    pub len: usize,
+    /// The pinned value.
+    pub value: Option<Pinned>,
+}
+
+/// Runs `request` and writes its reply into `out`, at least [`REPLY_MAX`] bytes long. With `noreply` nothing is written.
+pub fn execute(
+    store: &mut Store,
+    counters: &mut Counters,
+    request: &KeyRequest<'_>,
+    now_s: u32,
+    out: &mut [u8],
+) -> Reply {
+    let words: &[u8] = match request.op {
+        Op::Get | Op::Gets => return get(store, counters, request, now_s, out),
+        Op::Gat | Op::Gats => return get_and_touch(store, counters, request, now_s, out),
+        Op::Touch => {
+            counters.cmd_touch += 1;
+            let hit = store.touch(request.key, request.expires_s, now_s).is_ok();
+            tally(hit, &mut counters.touch_hits, &mut counters.touch_misses);
+            if hit { text::TOUCHED } else { text::NOT_FOUND }
+        }
+        Op::Delete => {
+            let hit = store.delete(request.key, now_s);
+            tally(hit, &mut counters.delete_hits, &mut counters.delete_misses);
+            if hit { text::DELETED } else { text::NOT_FOUND }
+        }
+        Op::Incr | Op::Decr => return arith(store, counters, request, now_s, out),
+        _ => {
+            let stored = store.set(request.key, request.mode(), request.flags, request.expires_s, request.value, now_s);
+            stored_words(counters, request.op, stored)
+        }
+    };
+    let len = if request.noreply { 0 } else { put(out, words) };
+    Reply { len, value: None }
+}
+
+fn tally(hit: bool, hits: &mut u64, misses: &mut u64) {
+    *(if hit { hits } else { misses }) += 1;
+}
+
+fn put(out: &mut [u8], words: &[u8]) -> usize {
+    out[..words.len()].copy_from_slice(words);
+    words.len()
+}
+
+fn get(store: &mut Store, counters: &mut Counters, request: &KeyRequest<'_>, now_s: u32, out: &mut [u8]) -> Reply {
+    counters.cmd_get += 1;
+    let found = store.get(request.key, now_s);
+    tally(found.is_ok(), &mut counters.get_hits, &mut counters.get_misses);
+    match found {
+        Ok(found) => value_reply(store, found, request.op == Op::Gets, out),
+        Err(_) => Reply { len: 0, value: None },
+    }
+}
+
+fn get_and_touch(
+    store: &mut Store,
+    counters: &mut Counters,
+    request: &KeyRequest<'_>,
+    now_s: u32,
+    out: &mut [u8],
+) -> Reply {
+    counters.cmd_touch += 1;
+    let found = store.touch(request.key, request.expires_s, now_s);
+    tally(found.is_ok(), &mut counters.touch_hits, &mut counters.touch_misses);
+    match found {
+        Ok(found) => value_reply(store, found, request.op == Op::Gats, out),
+        Err(_) => Reply { len: 0, value: None },
+    }
+}
+
+/// `VALUE <key> <flags> <len>[ <cas>]`, the value, a line end.
+fn value_reply(store: &mut Store, found: Found, with_cas: bool, out: &mut [u8]) -> Reply {
+    let item = store.item(found);
+    let value_len = item.value_len();
+    let cas = with_cas.then(|| item.cas());
+    let head = reply::write_value_header(out, item.key(), item.flags(), value_len, cas);
+    if value_len > VALUE_COPY_MAX {
+        return Reply { len: head, value: Some(store.pin(found)) };
+    }
+    let end = head + value_len;
+    store.copy_value(found, &mut out[head..end]);
+    Reply { len: end + put(&mut out[end..], b"\r\n"), value: None }
+}
+
+fn arith(store: &mut Store, counters: &mut Counters, request: &KeyRequest<'_>, now_s: u32, out: &mut [u8]) -> Reply {
+    let increment = request.op == Op::Incr;
+    let (hits, misses) = match increment {
+        true => (&mut counters.incr_hits, &mut counters.incr_misses),
+        false => (&mut counters.decr_hits, &mut counters.decr_misses),
+    };
+    let result = store.arith(request.key, request.number, increment, now_s);
+    let words = match result {
+        Arith::Value(n) => {
+            *hits += 1;
+            let digits = reply::write_number(out, n);
+            let len = digits + put(&mut out[digits..], b"\r\n");
+            return Reply { len: if request.noreply { 0 } else { len }, value: None };
+        }
+        Arith::NotFound => {
+            *misses += 1;
+            text::NOT_FOUND
+        }
+        Arith::NonNumeric => text::NON_NUMERIC,
+        Arith::NoMemory => text::OUT_OF_MEMORY,
+    };
+    Reply { len: if request.noreply { 0 } else { put(out, words) }, value: None }
+}
+
+/// Memcached's words for the end of a storage operation, counted.
+pub fn stored_words(counters: &mut Counters, op: Op, stored: Stored) -> &'static [u8] {
+    match stored {
+        Stored::TooLarge => {
+            counters.store_too_large += 1;
+            return text::TOO_LARGE;
+        }
+        Stored::NoMemory => {
+            counters.store_no_memory += 1;
+            return text::OUT_OF_MEMORY_STORING;
+        }
+        _ => counters.cmd_set += 1,
+    }
+    match stored {
+        Stored::Stored => {
+            counters.cas_hits += u64::from(op == Op::Cas);
+            text::STORED
+        }
+        Stored::Exists => {
+            counters.cas_badval += 1;
+            text::EXISTS
+        }
+        Stored::NotFound => {
+            counters.cas_misses += 1;
+            text::NOT_FOUND
+        }
+        _ => text::NOT_STORED,
+    }
+}

@@ -1,0 +1,199 @@
+//! The mesh: how a shard gets work done by the owner of a key.
+//!
+//! For each ordered pair of shards two queues ([`queue`]), one of *asks* and one of *answers* ([`wire`]), written in
+//! batches and shown to the peer once a turn. A peer is woken only when it has said that it sleeps ([`Parked`]).
+//!
+//! Order: what one shard asks another is done in the order asked, so commands of one connection on one key keep theirs;
+//! answers find their reply slot by ticket, so they may come in any order. Bounds: the queues' capacity, and as many late
+//! asks as there are pins and uploads.
+
+pub mod held;
+pub mod queue;
+pub mod wire;
+
+use queue::{Consumer, Producer, queue};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use wire::{ANSWER_MAX, Ask};
+
+/// Smallest queue: four of the longest records.
+const QUEUE_MIN_BYTES: usize = (4 * (ANSWER_MAX + 8)).next_power_of_two();
+/// Largest queue, for few shards.
+const QUEUE_MAX_BYTES: usize = 256 * 1024;
+/// All queues that lead to one shard together, as far as the smallest allows.
+const INBOUND_BYTES: usize = 1024 * 1024;
+
+/// Bytes of one queue among `shards` shards.
+pub const fn queue_bytes(shards: usize) -> usize {
+    let others = if shards > 1 { shards - 1 } else { 1 };
+    let fair = INBOUND_BYTES / (2 * others);
+    let size = if fair.is_power_of_two() { fair } else { fair.next_power_of_two() / 2 };
+    if size < QUEUE_MIN_BYTES {
+        QUEUE_MIN_BYTES
+    } else if size > QUEUE_MAX_BYTES {
+        QUEUE_MAX_BYTES
+    } else {
+        size
+    }
+}
+
+/// The writing ends of one shard, by peer; its own place is empty.
+pub struct Outbound {
+    peers: Vec<Option<Outward>>,
+}
+
+struct Outward {
+    asks: Producer,
+    answers: Producer,
+    /// Asks that must not be lost and found no room. While any waits, newer ones are refused, so order holds.
+    late: VecDeque<Ask<'static>>,
+    /// Something was shown to this peer by the flush under way.
+    shown: bool,
+}
+
+/// The reading ends of one shard, by peer; its own place is empty.
+pub struct Inbound {
+    /// Work from each peer.
+    pub asks: Vec<Option<Consumer>>,
+    /// Answers from each peer.
+    pub answers: Vec<Option<Consumer>>,
+}
+
+/// Connects `shards` shards with each other.
+pub fn connect(shards: usize) -> Vec<(Outbound, Inbound)> {
+    fn empty<T>(len: usize) -> Vec<Option<T>> {
+        (0..len).map(|_| None).collect()
+    }
+    let mut ends: Vec<_> = (0..shards)
+        .map(|_| (Outbound { peers: empty(shards) }, Inbound { asks: empty(shards), answers: empty(shards) }))
+        .collect();
+    for from in 0..shards {
+        for to in (0..shards).filter(|to| *to != from) {
+            let (asks, asks_in) = queue(queue_bytes(shards));
+            let (answers, answers_in) = queue(queue_bytes(shards));
+            ends[from].0.peers[to] = Some(Outward { asks, answers, late: VecDeque::new(), shown: false });
+            ends[to].1.asks[from] = Some(asks_in);
+            ends[to].1.answers[from] = Some(answers_in);
+        }
+    }
+    ends
+}
+
+impl Outbound {
+    /// Queues an ask for shard `to`; false when it has to wait (nothing was taken then).
+    pub fn ask(&mut self, to: usize, ask: Ask<'_>) -> bool {
+        let Some(Outward { asks, late, .. }) = self.peers[to].as_mut() else { return false };
+        let len = ask.len();
+        match asks.reserve(len) {
+            Some(room) if late.is_empty() => {
+                ask.encode(room);
+                asks.commit(len);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Room for one more ask of up to `len` bytes to every peer.
+    pub fn all_have_room(&mut self, len: usize) -> bool {
+        self.peers.iter_mut().flatten().all(|peer| peer.late.is_empty() && peer.asks.reserve(len).is_some())
+    }
+
+    /// Queues an ask that must not be lost: a pin or an upload goes home with it.
+    pub fn ask_surely(&mut self, to: usize, ask: Ask<'static>) {
+        let Some(peer) = self.peers[to].as_mut() else { return };
+        peer.late.push_back(ask);
+        peer.drain_late();
+    }
+
+    /// Room for an answer to shard `to`, to be written with the functions of [`wire`] and then committed.
+    pub fn answer_room(&mut self, to: usize) -> Option<&mut [u8]> {
+        self.peers[to].as_mut()?.answers.reserve(ANSWER_MAX)
+    }
+
+    /// Ends the answer begun with [`answer_room`](Self::answer_room).
+    pub fn answer_commit(&mut self, to: usize, len: usize) {
+        if let Some(peer) = self.peers[to].as_mut() {
+            peer.answers.commit(len);
+        }
+    }
+
+    /// Shows everything queued to the peers and calls `wake` for those that sleep.
+    pub fn flush(&mut self, parked: &Parked, mut wake: impl FnMut(usize)) {
+        let mut shown = false;
+        for peer in self.peers.iter_mut().flatten() {
+            peer.drain_late();
+            peer.shown = peer.asks.publish() | peer.answers.publish();
+            shown |= peer.shown;
+        }
+        if !shown {
+            return;
+        }
+        // Pairs with the fence in `Parked::announce`: either the peer sees our records or we see it asleep.
+        fence(Ordering::SeqCst);
+        for (to, peer) in self.peers.iter().enumerate() {
+            if peer.as_ref().is_some_and(|peer| peer.shown) && parked.take(to) {
+                wake(to);
+            }
+        }
+    }
+
+    /// Some ask waits for room.
+    pub fn has_late(&self) -> bool {
+        self.peers.iter().flatten().any(|peer| !peer.late.is_empty())
+    }
+}
+
+impl Outward {
+    fn drain_late(&mut self) {
+        while let Some(ask) = self.late.front() {
+            let len = ask.len();
+            let Some(room) = self.asks.reserve(len) else { return };
+            if let Some(ask) = self.late.pop_front() {
+                ask.encode(room);
+                self.asks.commit(len);
+            }
+        }
+    }
+}
+
+impl Inbound {
+    /// Nothing has come from any peer.
+    pub fn is_empty(&self) -> bool {
+        self.asks.iter().chain(&self.answers).flatten().all(Consumer::is_empty)
+    }
+
+    /// Gives the room of what was read back to the peers.
+    pub fn publish(&mut self) {
+        self.asks.iter_mut().chain(&mut self.answers).flatten().for_each(Consumer::publish);
+    }
+}
+
+#[repr(align(128))]
+struct Flag(AtomicBool);
+
+/// Which shards sleep and want to be woken.
+pub struct Parked(Box<[Flag]>);
+
+impl Parked {
+    /// Nobody sleeps.
+    pub fn new(shards: usize) -> Parked {
+        Parked((0..shards).map(|_| Flag(AtomicBool::new(false))).collect())
+    }
+
+    /// Shard `id` is about to sleep. It must look at its queues once more after this.
+    pub fn announce(&self, id: usize) {
+        self.0[id].0.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Shard `id` is awake.
+    pub fn awake(&self, id: usize) {
+        self.0[id].0.store(false, Ordering::Relaxed);
+    }
+
+    /// True once for a sleeping shard: the caller then wakes it, the others need not.
+    fn take(&self, id: usize) -> bool {
+        self.0[id].0.load(Ordering::Relaxed) && self.0[id].0.swap(false, Ordering::Relaxed)
+    }
+}

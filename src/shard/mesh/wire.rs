@@ -1,0 +1,266 @@
+//! The messages between shards as bytes: a fixed header, then key and value or the reply's text.
+//!
+//! Two directions, two queues a pair: *asks* (work for the owner of a key) and *answers*. An answer needs no room beyond
+//! what the asker keeps for it, so answers always drain, and asks wait for room in the queue of answers: no cycle of two
+//! full queues can form.
+#![allow(unsafe_code)]
+
+use super::queue::Consumer;
+use crate::shard::execute::REPLY_MAX;
+use crate::shard::request::{KeyRequest, Op};
+use crate::store::{Key, Pinned, Stored, Upload};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Where an answer belongs: connection, its generation (a closed connection's answers are dropped) and reply slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Ticket {
+    /// Index of the connection on the asking shard.
+    pub conn: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// Number of the reply slot.
+    pub slot: u32,
+}
+
+/// Work for another shard.
+pub enum Ask<'a> {
+    /// Run a keyed operation whose value, if any, is here. No answer if `noreply`.
+    Key(Ticket, KeyRequest<'a>),
+    /// Make room for a value of `len` bytes that the asker will write in place.
+    Reserve(Ticket, KeyRequest<'a>, usize),
+    /// The value is complete: store it.
+    Commit(Ticket, KeyRequest<'a>, Upload),
+    /// The value will not be completed.
+    Abandon(Upload),
+    /// A pinned value has been sent.
+    Release(Pinned),
+    /// Work for every shard: the call's kind and argument (see `gather`).
+    Call(Ticket, u32, u32),
+    /// A fresh connection, handed over before its first byte.
+    Adopt {
+        /// The descriptor.
+        fd: i32,
+        /// The index of the listener it came from.
+        listener: u32,
+    },
+}
+
+/// What comes back.
+pub enum Answer<'a> {
+    /// The text of the reply, and a value to send behind it.
+    Reply(Ticket, &'a [u8], Option<Pinned>),
+    /// The room that was asked for, or why there is none.
+    Reserved(Ticket, Result<Upload, Stored>),
+    /// A call has been done; its result, if any, is in the mailbox.
+    Done(Ticket),
+}
+
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Key = 1,
+    Reserve,
+    Commit,
+    Abandon,
+    Release,
+    Call,
+    Adopt,
+    Reply,
+    ReplyValue,
+    Reserved,
+    Refused,
+    Done,
+}
+
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Header {
+    kind: u8,
+    op: u8,
+    noreply: u8,
+    refused: u8,
+    key_len: u32,
+    ticket: Ticket,
+    flags: u32,
+    expires_s: u32,
+    value_len: u32,
+    hash: u64,
+    number: u64,
+    raw: [u64; 3], // a pinned value or an upload; call arguments
+}
+
+const HEADER_BYTES: usize = size_of::<Header>();
+
+/// Bytes of the longest answer.
+pub const ANSWER_MAX: usize = HEADER_BYTES + REPLY_MAX;
+
+impl Header {
+    fn new(kind: Kind) -> Header {
+        Header { kind: kind as u8, ..Header::default() }
+    }
+
+    fn of_request(kind: Kind, ticket: Ticket, request: &KeyRequest<'_>) -> Header {
+        Header {
+            op: request.op as u8,
+            noreply: request.noreply.into(),
+            key_len: request.key.bytes.len() as u32,
+            ticket,
+            flags: request.flags,
+            expires_s: request.expires_s,
+            value_len: request.value.len() as u32,
+            hash: request.key.hash,
+            number: request.number,
+            ..Header::new(kind)
+        }
+    }
+}
+
+impl Ask<'_> {
+    /// Bytes of the record.
+    pub fn len(&self) -> usize {
+        match self {
+            Ask::Key(_, r) | Ask::Reserve(_, r, _) | Ask::Commit(_, r, _) => {
+                HEADER_BYTES + r.key.bytes.len() + r.value.len()
+            }
+            _ => HEADER_BYTES,
+        }
+    }
+
+    /// Writes the record into `out`, which is exactly [`len`](Self::len) bytes long.
+    pub fn encode(self, out: &mut [u8]) {
+        let (header, key, value): (_, &[u8], &[u8]) = match self {
+            Ask::Key(ticket, r) => (Header::of_request(Kind::Key, ticket, &r), r.key.bytes, r.value),
+            Ask::Reserve(ticket, r, len) => {
+                let mut header = Header::of_request(Kind::Reserve, ticket, &r);
+                header.raw[0] = len as u64;
+                (header, r.key.bytes, &[])
+            }
+            Ask::Commit(ticket, r, upload) => {
+                let mut header = Header::of_request(Kind::Commit, ticket, &r);
+                header.raw = upload.into_raw();
+                (header, r.key.bytes, &[])
+            }
+            Ask::Abandon(upload) => (Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) }, &[], &[]),
+            Ask::Release(pinned) => (Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) }, &[], &[]),
+            Ask::Call(ticket, kind, argument) => {
+                let raw = [u64::from(kind), u64::from(argument), 0];
+                (Header { ticket, raw, ..Header::new(Kind::Call) }, &[], &[])
+            }
+            Ask::Adopt { fd, listener } => {
+                (Header { raw: [fd as u64, u64::from(listener), 0], ..Header::new(Kind::Adopt) }, &[], &[])
+            }
+        };
+        let (head, rest) = out.split_at_mut(HEADER_BYTES);
+        head.copy_from_slice(header.as_bytes());
+        let (key_out, value_out) = rest.split_at_mut(key.len());
+        key_out.copy_from_slice(key);
+        value_out.copy_from_slice(value);
+    }
+
+    /// Reads a record back. Nothing for a record this program does not write.
+    ///
+    /// # Safety
+    /// `record` was written by [`encode`](Self::encode) for this shard and is decoded once: uploads and pins in it are
+    /// owned by whoever decodes.
+    unsafe fn decode(record: &[u8]) -> Option<Ask<'_>> {
+        let (header, rest) = Header::read_from_prefix(record).ok()?;
+        let (ticket, raw) = (header.ticket, header.raw);
+        let request = || {
+            let (key, value) = rest.split_at_checked(header.key_len as usize)?;
+            Some(KeyRequest {
+                op: Op::from_number(header.op)?,
+                noreply: header.noreply != 0,
+                key: Key { bytes: key, hash: header.hash },
+                value,
+                flags: header.flags,
+                expires_s: header.expires_s,
+                number: header.number,
+            })
+        };
+        Some(match header.kind {
+            k if k == Kind::Key as u8 => Ask::Key(ticket, request()?),
+            k if k == Kind::Reserve as u8 => Ask::Reserve(ticket, request()?, raw[0] as usize),
+            // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
+            k if k == Kind::Commit as u8 => Ask::Commit(ticket, request()?, unsafe { Upload::from_raw(raw) }),
+            // SAFETY: as above.
+            k if k == Kind::Abandon as u8 => Ask::Abandon(unsafe { Upload::from_raw(raw) }),
+            // SAFETY: as above.
+            k if k == Kind::Release as u8 => Ask::Release(unsafe { Pinned::from_raw(raw) }),
+            k if k == Kind::Call as u8 => Ask::Call(ticket, raw[0] as u32, raw[1] as u32),
+            k if k == Kind::Adopt as u8 => Ask::Adopt { fd: raw[0] as i32, listener: raw[1] as u32 },
+            _ => return None,
+        })
+    }
+}
+
+/// Takes the next ask of a peer.
+pub fn next_ask(queue: &mut Consumer) -> Option<Ask<'_>> {
+    // SAFETY: the queues of asks carry only what `Ask::encode` wrote, and `next` gives each record once.
+    queue.next().and_then(|record| unsafe { Ask::decode(record) })
+}
+
+/// Takes the next answer of a peer.
+pub fn next_answer(queue: &mut Consumer) -> Option<Answer<'_>> {
+    // SAFETY: the queues of answers carry only what the functions above wrote, and `next` gives each record once.
+    queue.next().and_then(|record| unsafe { Answer::decode(record) })
+}
+
+/// The part of an answer's room that the reply's text is written into, before [`finish_reply`].
+pub fn reply_room(out: &mut [u8]) -> &mut [u8] {
+    &mut out[HEADER_BYTES..]
+}
+
+/// Puts the header before a reply of `len` bytes written into [`reply_room`]; returns the record's length.
+pub fn finish_reply(out: &mut [u8], ticket: Ticket, len: usize, value: Option<Pinned>) -> usize {
+    let mut header = Header { ticket, value_len: len as u32, ..Header::new(Kind::Reply) };
+    if let Some(pinned) = value {
+        header.kind = Kind::ReplyValue as u8;
+        header.raw = pinned.into_raw();
+    }
+    out[..HEADER_BYTES].copy_from_slice(header.as_bytes());
+    HEADER_BYTES + len
+}
+
+/// Writes the answer to [`Ask::Reserve`]; returns the record's length.
+pub fn write_reserved(out: &mut [u8], ticket: Ticket, result: Result<Upload, Stored>) -> usize {
+    let header = match result {
+        Ok(upload) => Header { ticket, raw: upload.into_raw(), ..Header::new(Kind::Reserved) },
+        Err(reason) => {
+            let refused = (reason == Stored::TooLarge).into();
+            Header { ticket, refused, ..Header::new(Kind::Refused) }
+        }
+    };
+    out[..HEADER_BYTES].copy_from_slice(header.as_bytes());
+    HEADER_BYTES
+}
+
+/// Writes the answer to [`Ask::Call`]; returns the record's length.
+pub fn write_done(out: &mut [u8], ticket: Ticket) -> usize {
+    out[..HEADER_BYTES].copy_from_slice(Header { ticket, ..Header::new(Kind::Done) }.as_bytes());
+    HEADER_BYTES
+}
+
+impl Answer<'_> {
+    /// Reads an answer back.
+    ///
+    /// # Safety
+    /// As [`Ask::decode`].
+    unsafe fn decode(record: &[u8]) -> Option<Answer<'_>> {
+        let (header, text) = Header::read_from_prefix(record).ok()?;
+        let (ticket, raw) = (header.ticket, header.raw);
+        Some(match header.kind {
+            k if k == Kind::Reply as u8 => Answer::Reply(ticket, text, None),
+            // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
+            k if k == Kind::ReplyValue as u8 => Answer::Reply(ticket, text, Some(unsafe { Pinned::from_raw(raw) })),
+            // SAFETY: as above.
+            k if k == Kind::Reserved as u8 => Answer::Reserved(ticket, Ok(unsafe { Upload::from_raw(raw) })),
+            k if k == Kind::Refused as u8 => {
+                let reason = if header.refused != 0 { Stored::TooLarge } else { Stored::NoMemory };
+                Answer::Reserved(ticket, Err(reason))
+            }
+            k if k == Kind::Done as u8 => Answer::Done(ticket),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! How a shard waits: two depths of sleep between its data ring and its executor.
+//!
+//! *Shallow*: blocked in the data ring itself for at most a millisecond. A request or a peer's message wakes it at once; the
+//! executor's other tasks are late by at most that.
+//! *Deep*: after a few empty shallow waits the ring's eventfd is enabled and awaited in the executor, which costs nothing
+//! while nothing happens. The ring's own descriptor would not do: with `DEFER_TASKRUN` it never becomes readable.
+
+use super::Shard;
+use super::turn::Turn;
+use glommio::io::PollableFd;
+use std::cell::RefCell;
+use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+/// The longest shallow wait.
+const SHALLOW: Duration = Duration::from_millis(1);
+
+/// Empty shallow waits before the deep sleep.
+const SHALLOW_WAITS: u32 = 5;
+
+/// A descriptor that somebody else owns and keeps open.
+struct Borrowed(RawFd);
+
+impl AsRawFd for Borrowed {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+/// Runs the shard until it has stopped.
+///
+/// # Errors
+/// When the ring fails.
+pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
+    let bell = Borrowed(shard.borrow().ring.sleep_bell().as_raw_fd());
+    let bell = PollableFd::new(bell).map_err(std::io::Error::other)?;
+    let mut empty_waits = 0;
+    loop {
+        let wait = (empty_waits > 0).then_some(SHALLOW);
+        let turn = shard.borrow_mut().turn(wait)?;
+        match turn {
+            Turn::Stopped => return Ok(()),
+            Turn::Busy => empty_waits = 0,
+            Turn::Idle => empty_waits += 1,
+        }
+        if empty_waits > SHALLOW_WAITS && shard.borrow_mut().lie_down() {
+            let awake = bell.readable().await;
+            shard.borrow_mut().get_up();
+            awake.map_err(std::io::Error::other)?;
+            empty_waits = 0;
+        }
+        glommio::executor().yield_if_needed().await;
+    }
+}
+
+impl Shard {
+    /// Prepares the deep sleep; false when something has come up and there is no sleep.
+    fn lie_down(&mut self) -> bool {
+        if self.stopping || !self.accepting.is_open() || !self.shared_waiters.is_empty() || self.core.out.has_late() {
+            return false;
+        }
+        self.ring.ring_on_completion(true);
+        self.common.parked.announce(self.core.id);
+        // What completes from here on rings the bell; what came before is seen by this look.
+        fence(Ordering::SeqCst);
+        if self.ring.has_news() || !self.inbound.is_empty() {
+            self.get_up();
+            return false;
+        }
+        true
+    }
+
+    fn get_up(&mut self) {
+        self.common.parked.awake(self.core.id);
+        self.ring.ring_on_completion(false);
+        self.ring.sleep_bell().hush();
+    }
+}

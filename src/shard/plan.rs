@@ -1,0 +1,112 @@
+//! What memory the server takes, computed once at start, printed, and kept to.
+//!
+//! `-m` is for items, their index and the bookkeeping of eviction. Everything else is fixed and small: 16 MiB for the
+//! process and 4 MiB a shard at most, whatever the load.
+
+use super::mesh;
+use crate::net::blocks::BlockPool;
+use crate::net::RingConfig;
+use std::fmt;
+
+/// Receive buffers of a shard.
+pub const RECEIVE_BUFFERS: u16 = 512;
+
+/// Bytes of one: several small requests, or a fair piece of a large value.
+pub const RECEIVE_BUFFER_BYTES: u32 = 4096;
+
+/// The data ring: a turn queues at most a few submissions for each of its completions.
+pub const RING: RingConfig = RingConfig { submissions: 1024, completions: 4096 };
+
+/// Send blocks every shard has.
+const BLOCKS_MIN: usize = 64;
+
+/// Send blocks that all shards share out among them.
+const BLOCKS_SHARED: usize = 960;
+
+/// What one shard takes besides its share of `-m`, and the whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Number of shards.
+    pub shards: usize,
+    /// `-m`, in bytes, over all shards.
+    pub limit_bytes: usize,
+    /// One shard's share of it.
+    pub store_bytes: usize,
+    /// Send blocks of one shard.
+    pub blocks: usize,
+    /// Bytes of its receive buffers.
+    pub receive_bytes: usize,
+    /// Bytes of its send blocks.
+    pub block_bytes: usize,
+    /// Bytes of the queues that lead to it.
+    pub mesh_bytes: usize,
+    /// Bytes of its rings, executor and lists.
+    pub loop_bytes: usize,
+}
+
+/// Rings (SQ entries of 64 bytes, CQ entries of 16), the executor with its three, and the lists of a turn.
+const LOOP_BYTES: usize = RING.submissions as usize * 64 + RING.completions as usize * 16 + 512 * 1024;
+
+/// The program itself: code, heap, stacks.
+const PROCESS_BYTES: usize = 8 * 1024 * 1024;
+
+impl Plan {
+    /// The memory of `shards` shards under a limit of `limit_bytes`.
+    pub fn new(shards: usize, limit_bytes: usize) -> Plan {
+        let blocks = BLOCKS_MIN + BLOCKS_SHARED / shards;
+        Plan {
+            shards,
+            limit_bytes,
+            store_bytes: limit_bytes / shards,
+            blocks,
+            receive_bytes: usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_BYTES as usize,
+            block_bytes: BlockPool::footprint_bytes(blocks),
+            mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards),
+            loop_bytes: LOOP_BYTES,
+        }
+    }
+
+    /// Buffers of one shard, in bytes.
+    pub fn buffer_bytes(&self) -> usize {
+        self.receive_bytes + self.block_bytes + self.mesh_bytes + self.loop_bytes
+    }
+
+    /// Everything that is not `-m`, in bytes: connections come on top, at under 512 bytes each while idle.
+    pub fn fixed_bytes(&self) -> usize {
+        PROCESS_BYTES + self.shards * self.buffer_bytes()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = |bytes: usize| bytes as f64 / (1024.0 * 1024.0);
+        write!(
+            f,
+            "memory: {:.0} MiB for items (-m), {:.1} MiB for each of {} shards; fixed budget {:.1} MiB \
+             (process {:.0}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, loop {:.1})",
+            mib(self.limit_bytes),
+            mib(self.store_bytes),
+            self.shards,
+            mib(self.fixed_bytes()),
+            mib(PROCESS_BYTES),
+            mib(self.receive_bytes),
+            mib(self.block_bytes),
+            mib(self.mesh_bytes),
+            mib(self.loop_bytes),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_budget_stays_small() {
+        const MIB: usize = 1024 * 1024;
+        for shards in [1, 2, 4, 8, 16, 64, 128] {
+            let plan = Plan::new(shards, 1024 * MIB);
+            assert!(plan.fixed_bytes() <= 16 * MIB + shards * 4 * MIB, "{plan}");
+        }
+    }
+}

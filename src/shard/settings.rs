@@ -1,0 +1,76 @@
+//! What all shards of a process share and only read: configuration, the hash's seeds, the clock's origin, and a few
+//! switches that any thread may throw.
+
+use super::snapshot::{Snapshot, Topic};
+use crate::protocol::{Exptime, Limits};
+use crate::store::Hasher;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The shard clock's first second; 1 is before the start.
+const CLOCK_STARTS_AT_S: u32 = 2;
+
+/// Renders a report from the parts of all shards, in order of shards.
+pub type Report = dyn Fn(Topic, &[Snapshot]) -> Vec<u8> + Send + Sync;
+
+/// See the module comment.
+pub struct Settings {
+    /// Hashes keys, the same on every shard.
+    pub hasher: Hasher,
+    /// Limits of the classic parser.
+    pub limits: Limits,
+    /// Requests a connection may run in one turn (`-R`).
+    pub requests_per_turn: u32,
+    /// Most connections at once, listeners included (`-c`).
+    pub connections_max: usize,
+    /// Refuse connections beyond the limit at once, or leave them in the backlog (`-o no_maxconns_fast`).
+    pub refuse_when_full: bool,
+    /// TCP connections idle for longer are closed; 0 is never (`-o idle_timeout`).
+    pub idle_timeout_s: u32,
+    /// The answer to `version`.
+    pub version_reply: &'static [u8],
+    /// Renders `stats`.
+    pub report: Box<Report>,
+    /// What `shutdown` does, when enabled (`-A`).
+    pub shutdown: Option<Box<dyn Fn() + Send + Sync>>,
+    /// Where shards start counting time.
+    pub started: Instant,
+    /// As typed, changed by the `verbosity` command.
+    pub verbosity: AtomicU8,
+    /// The server stops: no new connections, answer what has arrived.
+    pub stopping: AtomicBool,
+}
+
+impl Settings {
+    /// The shard clock now, in seconds.
+    pub fn now_s(&self) -> u32 {
+        self.started.elapsed().as_secs() as u32 + CLOCK_STARTS_AT_S
+    }
+
+    /// When an item with this expiration time dies, in the store's terms.
+    pub fn expires_s(&self, exptime: Exptime, now_s: u32) -> u32 {
+        let unix_now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        exptime.to_expires_s(now_s, unix_now_s)
+    }
+
+    /// Most detail is 2, as in memcached.
+    pub fn set_verbosity(&self, level: u32) {
+        self.verbosity.store(level.min(2) as u8, Ordering::Relaxed);
+    }
+
+    /// Starts the shutdown if the `shutdown` command is enabled.
+    pub fn shut_down(&self) -> bool {
+        match &self.shutdown {
+            Some(shutdown) => {
+                shutdown();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The server is to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

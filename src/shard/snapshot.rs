@@ -1,0 +1,86 @@
+//! What one shard reports about itself, for `stats`: numbers copied at one moment, added up and printed elsewhere.
+
+use super::counters::Counters;
+use crate::store::{ClassStats, Footprint, StoreCounters};
+
+/// What a report is about: the word behind `stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Topic {
+    /// `stats`
+    General = 0,
+    /// `stats settings`
+    Settings,
+    /// `stats items`
+    Items,
+    /// `stats slabs`
+    Slabs,
+    /// `stats sizes`
+    Sizes,
+    /// `stats conns`
+    Conns,
+    /// `stats shards`
+    Shards,
+}
+
+const TOPICS: [(Topic, &[u8]); 7] = [
+    (Topic::General, b""),
+    (Topic::Settings, b"settings"),
+    (Topic::Items, b"items"),
+    (Topic::Slabs, b"slabs"),
+    (Topic::Sizes, b"sizes"),
+    (Topic::Conns, b"conns"),
+    (Topic::Shards, b"shards"),
+];
+
+impl Topic {
+    /// By its word.
+    pub fn named(word: &[u8]) -> Option<Topic> {
+        TOPICS.iter().find(|(_, name)| *name == word).map(|(topic, _)| *topic)
+    }
+
+    /// By its number, for the mesh.
+    pub fn numbered(n: u32) -> Option<Topic> {
+        TOPICS.get(n as usize).map(|(topic, _)| *topic)
+    }
+}
+
+/// A connection or listener, for `stats conns`.
+#[derive(Clone, Debug)]
+pub struct ConnReport {
+    /// Its descriptor.
+    pub fd: i32,
+    /// The peer, or the listener's own address.
+    pub address: String,
+    /// Our end; none for a listener.
+    pub listen_address: Option<String>,
+    /// memcached's word for what it is doing.
+    pub state: &'static str,
+    /// Seconds since its last command.
+    pub idle_s: u32,
+}
+
+/// The report of one shard.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its number.
+    pub shard: usize,
+    /// Its core.
+    pub cpu: usize,
+    /// Its connections, listeners included.
+    pub connections: usize,
+    /// It accepts connections.
+    pub accepting: bool,
+    /// What the loop counted.
+    pub counters: Counters,
+    /// What the store counted.
+    pub store: StoreCounters,
+    /// Memory by use.
+    pub footprint: Footprint,
+    /// Its size classes, for `stats items` and `stats slabs`.
+    pub classes: Vec<(u8, ClassStats)>,
+    /// Its connections, for `stats conns`.
+    pub conns: Vec<ConnReport>,
+    /// Bytes of receive buffers, send blocks and queues of the mesh it may use.
+    pub buffer_bytes: usize,
+}

@@ -1,0 +1,203 @@
+//! Makes the shards: one pinned thread each, with an executor, and inside it the loop and the upkeep.
+
+use super::accept::Accepting;
+use super::calls::Calls;
+use super::common::Common;
+use super::core::Core;
+use super::execute::REPLY_MAX;
+use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RING};
+use super::settings::Settings;
+use super::{Shard, mesh, park, turn, upkeep};
+use crate::net::receive::ReceiveBuffers;
+use crate::net::{BlockPool, Doorbell, Listener, Ring, probe};
+use crate::store::{Store, StoreConfig};
+use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+/// How often the executor looks at its other tasks while the loop is busy. Each look costs a few system calls.
+const PREEMPT: Duration = Duration::from_millis(10);
+
+/// Shares of the loop and of everything else on a busy core.
+const LOOP_SHARES: usize = 1000;
+const UPKEEP_SHARES: usize = 20;
+
+/// What one shard is made from.
+struct Parts {
+    id: usize,
+    cpu: usize,
+    plan: Plan,
+    settings: Arc<Settings>,
+    common: Arc<Common>,
+    listeners: Vec<Listener>,
+    common_listeners: usize,
+    bell: Arc<Doorbell>,
+    store: StoreConfig,
+    mesh: (mesh::Outbound, mesh::Inbound),
+}
+
+/// The running shards.
+pub struct Running {
+    settings: Arc<Settings>,
+    bells: Vec<Arc<Doorbell>>,
+    threads: Vec<glommio::ExecutorJoinHandle<std::io::Result<()>>>,
+}
+
+/// A shard that could not be made: its number, and what was missing.
+#[derive(Debug, thiserror::Error)]
+#[error("shard {shard} did not start: {reason}")]
+pub struct StartError {
+    shard: usize,
+    reason: String,
+}
+
+/// Starts one shard on each of `cpus` and waits until all of them listen. `listeners[i]` are the sockets of shard `i`.
+///
+/// # Errors
+/// The first shard that could not be made.
+pub fn start(
+    cpus: &[usize],
+    plan: Plan,
+    store: &StoreConfig,
+    settings: Arc<Settings>,
+    listeners: Vec<Vec<Listener>>,
+) -> Result<Running, StartError> {
+    let shards = cpus.len();
+    let common = Arc::new(Common::new(shards));
+    let common_listeners = listeners.iter().map(Vec::len).sum();
+    let mut running = Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new() };
+    let (ready, started) = channel();
+    for ((id, listeners), mesh) in listeners.into_iter().enumerate().zip(mesh::connect(shards)) {
+        let bell = Arc::new(Doorbell::new().map_err(|e| failed(id, e))?);
+        running.bells.push(bell.clone());
+        let parts = Parts {
+            id,
+            cpu: cpus[id],
+            plan,
+            settings: settings.clone(),
+            common: common.clone(),
+            listeners,
+            common_listeners,
+            bell,
+            store: store.clone(),
+            mesh,
+        };
+        let ready = ready.clone();
+        let builder = LocalExecutorBuilder::new(Placement::Fixed(cpus[id]))
+            .name(&format!("shard-{id}"))
+            .io_memory(0)
+            .preempt_timer(PREEMPT);
+        let thread = builder.spawn(move || run(parts, ready)).map_err(|e| failed(id, e))?;
+        running.threads.push(thread);
+    }
+    drop(ready);
+    for _ in 0..shards {
+        match started.recv() {
+            Ok((_, Ok(()))) => {}
+            Ok((id, Err(reason))) => return Err(failed(id, reason)),
+            Err(_) => return Err(failed(0, "its executor could not be made: see `ulimit -l` and `ulimit -n`")),
+        }
+    }
+    Ok(running)
+}
+
+fn failed(shard: usize, reason: impl ToString) -> StartError {
+    StartError { shard, reason: reason.to_string() }
+}
+
+impl Running {
+    /// Stops accepting, answers what has arrived, closes everything, and waits for the shards to end.
+    ///
+    /// # Errors
+    /// What ended a shard other than the wish to stop.
+    pub fn stop(self) -> Result<(), StartError> {
+        self.settings.stopping.store(true, Ordering::Relaxed);
+        for bell in &self.bells {
+            bell.ring();
+        }
+        for (id, thread) in self.threads.into_iter().enumerate() {
+            match thread.join() {
+                Ok(result) => result.map_err(|e| failed(id, e))?,
+                Err(e) => return Err(failed(id, e)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The life of a shard's thread.
+async fn run(parts: Parts, ready: Sender<(usize, Result<(), String>)>) -> std::io::Result<()> {
+    let id = parts.id;
+    let shard = match make(parts) {
+        Ok(shard) => Rc::new(RefCell::new(shard)),
+        Err(reason) => {
+            let _ = ready.send((id, Err(reason)));
+            return Ok(());
+        }
+    };
+    let _ = ready.send((id, Ok(())));
+    drop(ready);
+    let executor = glommio::executor();
+    let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
+    let side = executor.create_task_queue(Shares::Static(UPKEEP_SHARES), Latency::NotImportant, "upkeep");
+    let upkeep = glommio::spawn_local_into(upkeep::look_after(shard.clone()), side).map_err(std::io::Error::other)?;
+    let serving = glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?;
+    let result = serving.await;
+    upkeep.cancel().await;
+    result
+}
+
+/// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
+fn make(parts: Parts) -> Result<Shard, String> {
+    let Parts { id, cpu, plan, settings, common, listeners, common_listeners, bell, store, mesh } = parts;
+    let ring = Ring::new(RING).map_err(|e| probe::explain(e).to_string())?;
+    let buffers = ReceiveBuffers::new(&ring.submitter(), RECEIVE_BUFFERS, RECEIVE_BUFFER_BYTES);
+    let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;
+    let pool = BlockPool::new(plan.blocks).map_err(|e| format!("no memory for {} send blocks: {e}", plan.blocks))?;
+    let store = Store::new(&store).map_err(|e| e.to_string())?;
+    common.set_ring_fd(id, ring.fd());
+    let (out, inbound) = mesh;
+    let core = Core {
+        id,
+        shards: plan.shards,
+        store,
+        out,
+        pool,
+        counters: Default::default(),
+        now_s: settings.now_s(),
+        settings,
+        calls: Calls::default(),
+        released: Vec::new(),
+        scratch: Box::new([0; REPLY_MAX]),
+    };
+    let mut shard = Shard {
+        core,
+        ring,
+        buffers,
+        conns: Default::default(),
+        inbound,
+        listeners,
+        accepting: Accepting::default(),
+        common,
+        common_listeners,
+        bell,
+        cpu,
+        events: turn::event_list(),
+        resume: Vec::new(),
+        shared_waiters: Vec::new(),
+        dirty: Vec::new(),
+        starved: Vec::new(),
+        idle_check_at: 0,
+        stopping: false,
+        stop: Default::default(),
+        buffer_bytes: plan.buffer_bytes(),
+    };
+    shard.listen();
+    let Shard { ring, bell, .. } = &mut shard;
+    ring.listen_to(bell);
+    Ok(shard)
+}

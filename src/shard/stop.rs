@@ -1,0 +1,71 @@
+//! The end of a shard: stop accepting, answer what has arrived, close, and serve the peers until all have done the same.
+
+use super::Shard;
+use super::conn::Life;
+use super::turn::Turn;
+use std::time::{Duration, Instant};
+
+/// Replies that have not left after this are given up.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
+
+/// Connections with no news for this long have had everything that arrived answered.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stopping {
+    began: Option<Instant>,
+    last_news: Option<Instant>,
+    closing: bool,
+    done: bool,
+}
+
+impl Shard {
+    /// The doorbell: the only news it brings is that the server stops.
+    pub(super) fn rung(&mut self, armed: bool) {
+        self.bell.hush();
+        if !armed {
+            self.ring.listen_to(&self.bell);
+        }
+        if self.core.settings.is_stopping() && !self.stopping {
+            self.stopping = true;
+            self.stop.began = Some(Instant::now());
+            self.end_accepts();
+        }
+    }
+
+    /// What remains to be done after a turn of a stopping shard.
+    pub(super) fn stop_step(&mut self, busy: bool) -> Turn {
+        let now = Instant::now();
+        if busy {
+            self.stop.last_news = Some(now);
+        }
+        let since = |moment: Option<Instant>| moment.map_or(Duration::MAX, |m| now - m);
+        let late = since(self.stop.began) > DRAIN_MAX;
+        let quiet = since(self.stop.last_news.max(self.stop.began)) > QUIET;
+        if late || (quiet && !self.stop.closing) {
+            self.stop.closing = true;
+            self.close_all(late);
+        }
+        if self.conns.len() == 0 && self.stop.closing && !self.stop.done {
+            self.stop.done = true;
+            self.common.done_serving();
+        }
+        if self.stop.done && self.common.all_done() {
+            return Turn::Stopped;
+        }
+        if busy { Turn::Busy } else { Turn::Idle }
+    }
+
+    fn close_all(&mut self, at_once: bool) {
+        for index in 0..self.conns.places() {
+            let Some(conn) = self.conns.get(index) else { continue };
+            if at_once {
+                conn.life = Life::Dead;
+            } else if conn.life == Life::Open {
+                conn.life = Life::Closing;
+            }
+            self.settle(index);
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! One turn of a shard's loop: enter the ring, take what has completed, run the requests, answer the peers, send.
+//!
+//! Every list worked on in a turn is bounded: completions by [`EVENTS_MAX`], a session by `-R` and its keys, a peer's asks
+//! by [`ASKS_PER_TURN`]. Sends, receives and wake-ups are only queued; the enter of the next turn submits them all, so a
+//! busy turn costs one system call.
+
+use super::Shard;
+use super::conn::{Life, Receive};
+use super::execute::{execute, stored_words};
+use super::mesh::held::Held;
+use super::mesh::wire::{self, Answer, Ask};
+use super::session::{Session, Stop};
+use crate::net::Event;
+use crate::net::ring::EVENTS_MAX;
+use std::time::Duration;
+
+/// Asks of one peer that are done in one turn.
+const ASKS_PER_TURN: usize = 256;
+
+/// Received bytes of a connection that wait to be run at which its receive is ended until they are.
+const INPUT_PAUSE_BYTES: usize = 16 * 1024;
+
+/// Unsent bytes up to which a session that goes on next turn keeps its replies for one larger send.
+const SEND_TOGETHER_BYTES: usize = 8 * 1024;
+
+/// How long to wait for shared room (blocks, a peer's queue) before looking again.
+const SHARED_WAIT: Duration = Duration::from_micros(100);
+
+/// What a turn found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It did something: go on at once.
+    Busy,
+    /// Nothing to do.
+    Idle,
+    /// The shard has stopped.
+    Stopped,
+}
+
+impl Shard {
+    /// Runs one turn; waits up to `wait` for something to do if nothing is there.
+    ///
+    /// # Errors
+    /// When the ring itself fails, which ends the shard.
+    pub fn turn(&mut self, wait: Option<Duration>) -> std::io::Result<Turn> {
+        self.enter(wait)?;
+        self.core.now_s = self.core.settings.now_s();
+        let mut events = std::mem::take(&mut self.events);
+        self.ring.reap(&mut events);
+        let mut busy = !events.is_empty();
+        for event in events.drain(..) {
+            self.event(event);
+        }
+        self.events = events;
+        busy |= self.resume_queued();
+        busy |= self.hear_peers();
+        self.perform_calls();
+        self.send_replies();
+        self.buffers.publish();
+        self.rearm_starved();
+        self.flush_mesh();
+        if self.stopping {
+            return Ok(self.stop_step(busy));
+        }
+        Ok(if busy || !self.resume.is_empty() { Turn::Busy } else { Turn::Idle })
+    }
+
+    fn enter(&mut self, wait: Option<Duration>) -> std::io::Result<()> {
+        let wait = match wait {
+            _ if !self.resume.is_empty() => None,
+            Some(wait) if self.shared_waiters.is_empty() && !self.core.out.has_late() => Some(wait),
+            _ if self.shared_waiters.is_empty() => None,
+            _ => Some(SHARED_WAIT),
+        };
+        let Some(wait) = wait else { return self.ring.enter(None) };
+        self.common.parked.announce(self.core.id);
+        let wait = self.inbound.is_empty().then_some(wait);
+        let result = self.ring.enter(wait);
+        self.common.parked.awake(self.core.id);
+        result
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Received { conn, buffer, len, armed } => self.received(conn, buffer, len as usize, armed),
+            Event::ReceiveEnded { conn, errno } => self.receive_ended(conn, errno),
+            Event::Sent { conn, result } => self.sent(conn, result),
+            Event::Accepted { listener, fd, armed } => self.accepted(listener, fd, armed),
+            Event::AcceptEnded { listener, errno } => self.accept_ended(listener, errno),
+            Event::Rung { armed } => self.rung(armed),
+            Event::Woken => {}
+        }
+    }
+
+    fn received(&mut self, index: u32, buffer: u16, len: usize, armed: bool) {
+        let Some(conn) = self.conns.get(index) else { return self.buffers.recycle(buffer) };
+        if !armed {
+            conn.receive = Receive::Off;
+        }
+        conn.last_command_s = self.core.now_s;
+        self.core.counters.bytes_read += len as u64;
+        if conn.life == Life::Open {
+            let id = conn.id(index);
+            let mut session = conn.session.take().unwrap_or_else(|| self.conns.take_session());
+            let stop = session.feed(&mut self.core, id, self.buffers.filled(buffer, len));
+            self.buffers.recycle(buffer);
+            self.stopped(index, session, stop);
+        } else {
+            self.buffers.recycle(buffer);
+            self.settle(index);
+        }
+    }
+
+    /// A session has run as far as it could: note why it stopped, and put it back.
+    fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
+        let Some(conn) = self.conns.get(index) else { return };
+        match stop {
+            Stop::NeedInput if conn.ended => conn.life = Life::Closing,
+            Stop::NeedInput => {}
+            Stop::Close => conn.life = Life::Closing,
+            Stop::WaitOwn => conn.waits = true,
+            Stop::Yield | Stop::WaitShared => {
+                let list = if stop == Stop::Yield { &mut self.resume } else { &mut self.shared_waiters };
+                self.core.counters.conn_yields += u64::from(stop == Stop::Yield);
+                if !std::mem::replace(&mut conn.queued, true) {
+                    list.push(index);
+                }
+            }
+        }
+        let waiting = stop != Stop::NeedInput && session.input_len() > INPUT_PAUSE_BYTES;
+        if waiting && conn.receive == Receive::Armed {
+            conn.receive = Receive::Ending;
+            self.ring.cancel_receive(index);
+        } else if !waiting && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
+            conn.receive = Receive::Armed;
+            self.ring.receive(index, conn.fd);
+        }
+        conn.session = Some(session);
+        self.settle(index);
+    }
+
+    /// After anything happened to a connection: queue its send, put its session away, or go on closing it.
+    pub(super) fn settle(&mut self, index: u32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        if let Some(session) = &conn.session {
+            if conn.life != Life::Dead && !session.out.is_idle() {
+                if !session.out.in_flight() && !std::mem::replace(&mut conn.dirty, true) {
+                    self.dirty.push(index);
+                }
+                return;
+            }
+            if session.is_idle() {
+                let session = conn.session.take();
+                self.conns.give_session(session.unwrap_or_default());
+            } else if conn.life == Life::Closing && session.slots_are_empty() {
+                conn.life = Life::Dead;
+            }
+        }
+        self.close_step(index);
+    }
+
+    /// Takes a connection one step nearer to its end, if it is on the way there.
+    pub(super) fn close_step(&mut self, index: u32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        match conn.life {
+            Life::Open => return,
+            Life::Closing if conn.session.is_some() => return,
+            Life::Closing | Life::Dead => conn.life = Life::Dead,
+        }
+        if conn.receive == Receive::Armed {
+            conn.receive = Receive::Ending;
+            self.ring.cancel_receive(index);
+        }
+        if conn.receive == Receive::Ending {
+            return;
+        }
+        if let Some(mut session) = conn.session.take() {
+            if session.out.in_flight() {
+                conn.session = Some(session);
+                self.ring.cancel_send(index);
+                return;
+            }
+            session.abandon(&mut self.core);
+            self.core.release_sent();
+            self.conns.give_session(session);
+        }
+        self.remove(index);
+    }
+
+    fn receive_ended(&mut self, index: u32, errno: i32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        conn.receive = Receive::Off;
+        match errno {
+            libc::ENOBUFS => {
+                self.core.counters.receive_no_buffer += 1;
+                self.starved.push(index);
+            }
+            // Our own wish: back-pressure or the end; `stopped` arms it again.
+            libc::ECANCELED => {}
+            0 => conn.ended = true,
+            _ => conn.life = Life::Dead,
+        }
+        match conn.session.take() {
+            // What was received before the end is still answered.
+            Some(session) if conn.ended && !conn.queued && !conn.waits => self.stopped(index, session, Stop::NeedInput),
+            session => {
+                if conn.ended && session.is_none() {
+                    conn.life = Life::Dead;
+                }
+                conn.session = session;
+                self.settle(index);
+            }
+        }
+    }
+
+    fn sent(&mut self, index: u32, result: i32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        let Some(mut session) = conn.session.take() else { return };
+        let len = result.max(0) as usize;
+        self.core.counters.bytes_written += len as u64;
+        session.out.sent(len, &mut self.core.pool, &mut self.core.released);
+        self.core.release_sent();
+        if result < 0 && !matches!(-result, libc::EINTR | libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) {
+            conn.life = Life::Dead;
+        }
+        session.drain_slots(&mut self.core);
+        self.went_on(index, session);
+    }
+
+    /// Something a session may have waited for has happened.
+    fn went_on(&mut self, index: u32, session: Box<Session>) {
+        let Some(conn) = self.conns.get(index) else { return };
+        conn.session = Some(session);
+        if std::mem::take(&mut conn.waits) && !std::mem::replace(&mut conn.queued, true) {
+            self.resume.push(index);
+        }
+        self.settle(index);
+    }
+
+    /// Goes on with the sessions that had their share of an earlier turn, or waited.
+    fn resume_queued(&mut self) -> bool {
+        let mut list = std::mem::take(&mut self.resume);
+        let busy = !list.is_empty();
+        list.append(&mut self.shared_waiters);
+        for index in list.drain(..) {
+            let Some(conn) = self.conns.get(index) else { continue };
+            conn.queued = false;
+            let (id, life) = (conn.id(index), conn.life);
+            let Some(mut session) = conn.session.take() else { continue };
+            if life != Life::Open {
+                conn.session = Some(session);
+                self.settle(index);
+                continue;
+            }
+            let stop = session.resume(&mut self.core, id);
+            self.stopped(index, session, stop);
+        }
+        if self.resume.is_empty() {
+            self.resume = list; // keeps its memory
+        }
+        busy
+    }
+
+    /// Takes the answers of the peers, then does what they ask.
+    fn hear_peers(&mut self) -> bool {
+        let mut busy = false;
+        for peer in (0..self.core.shards).filter(|peer| *peer != self.core.id) {
+            busy |= self.hear_answers(peer);
+            busy |= self.hear_asks(peer);
+        }
+        busy
+    }
+
+    fn hear_answers(&mut self, peer: usize) -> bool {
+        let Some(mut queue) = self.inbound.answers[peer].take() else { return false };
+        let mut busy = false;
+        while let Some(answer) = wire::next_answer(&mut queue) {
+            busy = true;
+            self.answer(peer, answer);
+        }
+        self.inbound.answers[peer] = Some(queue);
+        busy
+    }
+
+    fn hear_asks(&mut self, peer: usize) -> bool {
+        let Some(mut queue) = self.inbound.asks[peer].take() else { return false };
+        let mut done = 0;
+        // An ask is taken only when there is room for its answer.
+        while done < ASKS_PER_TURN && self.core.out.answer_room(peer).is_some() {
+            let Some(ask) = wire::next_ask(&mut queue) else { break };
+            done += 1;
+            self.ask(peer, ask);
+        }
+        self.inbound.asks[peer] = Some(queue);
+        done > 0
+    }
+
+    fn answer(&mut self, peer: usize, answer: Answer<'_>) {
+        let (ticket, call_text) = match &answer {
+            Answer::Reply(ticket, ..) | Answer::Reserved(ticket, _) => (*ticket, None),
+            Answer::Done(ticket) => {
+                let part = self.common.take_part(self.core.id, *ticket, peer);
+                match self.core.call_answered(*ticket, part) {
+                    None => return,
+                    text => (*ticket, text),
+                }
+            }
+        };
+        let conn = self.conns.of(ticket.conn, ticket.generation).filter(|conn| conn.life != Life::Dead);
+        let Some(mut session) = conn.and_then(|conn| conn.session.take()) else {
+            return self.orphaned(peer, answer);
+        };
+        match answer {
+            Answer::Reply(_, text, value) => {
+                let value = value.map(|value| Held { owner: peer, value });
+                session.answer(&mut self.core, ticket.slot, text, value);
+            }
+            Answer::Reserved(_, result) => session.reserved(&mut self.core, result),
+            Answer::Done(_) => session.answer_heap(&mut self.core, ticket.slot, call_text.unwrap_or_default()),
+        }
+        self.went_on(ticket.conn, session);
+    }
+
+    /// The connection that asked is gone: what the answer carries goes home.
+    fn orphaned(&mut self, peer: usize, answer: Answer<'_>) {
+        match answer {
+            Answer::Reply(_, _, Some(value)) => self.core.release(peer, value),
+            Answer::Reserved(_, Ok(upload)) => self.core.abandon(peer, upload),
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, peer: usize, ask: Ask<'_>) {
+        let core = &mut self.core;
+        match ask {
+            Ask::Key(ticket, request) => {
+                core.counters.cmd_for_peers += 1;
+                let Some(room) = core.out.answer_room(peer) else { return };
+                let text = wire::reply_room(room);
+                let reply = execute(&mut core.store, &mut core.counters, &request, core.now_s, text);
+                if !request.noreply {
+                    let len = wire::finish_reply(room, ticket, reply.len, reply.value);
+                    core.out.answer_commit(peer, len);
+                }
+            }
+            Ask::Reserve(ticket, r, len) => {
+                core.counters.cmd_for_peers += 1;
+                let result = core.store.reserve(r.key, r.mode(), r.flags, r.expires_s, len, core.now_s);
+                let Some(room) = core.out.answer_room(peer) else { return };
+                let len = wire::write_reserved(room, ticket, result);
+                core.out.answer_commit(peer, len);
+            }
+            Ask::Commit(ticket, r, upload) => {
+                let stored = core.store.commit(upload, r.key.hash, r.mode(), core.now_s);
+                let words = stored_words(&mut core.counters, r.op, stored);
+                let Some(room) = core.out.answer_room(peer).filter(|_| !r.noreply) else { return };
+                wire::reply_room(room)[..words.len()].copy_from_slice(words);
+                let len = wire::finish_reply(room, ticket, words.len(), None);
+                core.out.answer_commit(peer, len);
+            }
+            Ask::Abandon(upload) => core.store.abandon(upload),
+            Ask::Release(value) => core.store.release(value),
+            Ask::Call(ticket, kind, argument) => core.call_asked(peer, ticket, kind, argument),
+            Ask::Adopt { fd, listener } => self.adopt(fd, listener),
+        }
+    }
+
+    /// Does this shard's part of the calls that have come; one whose answer finds no room waits for the next turn.
+    fn perform_calls(&mut self) {
+        for todo in std::mem::take(&mut self.core.calls.todo) {
+            let own = todo.origin == self.core.id;
+            if !own && self.core.out.answer_room(todo.origin).is_none() {
+                self.core.calls.todo.push(todo);
+                continue;
+            }
+            let part = self.perform(todo.call);
+            if own {
+                if let Some(text) = self.core.call_answered(todo.ticket, part) {
+                    self.call_done(todo.ticket, text);
+                }
+                continue;
+            }
+            self.common.post(todo.origin, todo.ticket, part);
+            if let Some(room) = self.core.out.answer_room(todo.origin) {
+                let len = wire::write_done(room, todo.ticket);
+                self.core.out.answer_commit(todo.origin, len);
+            }
+        }
+    }
+
+    fn call_done(&mut self, ticket: wire::Ticket, text: Box<[u8]>) {
+        let conn = self.conns.of(ticket.conn, ticket.generation);
+        if let Some(mut session) = conn.and_then(|conn| conn.session.take()) {
+            session.answer_heap(&mut self.core, ticket.slot, text);
+            self.went_on(ticket.conn, session);
+        }
+    }
+
+    /// Queues one send for every connection with unsent replies.
+    fn send_replies(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.retain(|&index| {
+            let Some(conn) = self.conns.get(index) else { return false };
+            let Some(session) = conn.session.as_mut().filter(|_| conn.life != Life::Dead) else {
+                conn.dirty = false;
+                return false;
+            };
+            if conn.queued && session.out.unsent() < SEND_TOGETHER_BYTES {
+                return true;
+            }
+            conn.dirty = false;
+            if let Some(send) = session.out.start_send(&self.core.pool) {
+                self.ring.send(index, conn.fd, send);
+            }
+            false
+        });
+        self.dirty = dirty;
+    }
+
+    /// Receives that found no buffer start again, now that buffers have been given back.
+    fn rearm_starved(&mut self) {
+        for index in std::mem::take(&mut self.starved) {
+            let Some(conn) = self.conns.get(index) else { continue };
+            if conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
+                conn.receive = Receive::Armed;
+                self.ring.receive(index, conn.fd);
+            }
+        }
+    }
+
+    fn flush_mesh(&mut self) {
+        self.inbound.publish();
+        let (ring, common) = (&mut self.ring, &self.common);
+        self.core.out.flush(&common.parked, |peer| ring.wake(common.ring_fd(peer)));
+    }
+}
+
+/// The list of completions of a turn, made once.
+pub fn event_list() -> Vec<Event> {
+    Vec::with_capacity(EVENTS_MAX)
+}

@@ -1,0 +1,62 @@
+//! The work that no request asked for, as tasks of the shard's executor with few shares: expiry and page moves in the store,
+//! and closing idle connections. Bounded steps; nothing runs while there is nothing to do.
+
+use super::Shard;
+use super::conn::Life;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Time between looks when there is nothing to do.
+const REST: Duration = Duration::from_secs(1);
+
+/// Time between steps while the store has something to do.
+const STEP_REST: Duration = Duration::from_millis(2);
+
+/// Items visited or moved in one step of the store: well under a millisecond.
+const STORE_STEP: usize = 1000;
+
+/// Connections looked at in one step of the idle check.
+const IDLE_STEP: u32 = 1000;
+
+/// Looks after the shard for as long as its executor runs.
+pub async fn look_after(shard: Rc<RefCell<Shard>>) {
+    loop {
+        let more = shard.borrow_mut().upkeep_step();
+        glommio::timer::sleep(if more { STEP_REST } else { REST }).await;
+    }
+}
+
+impl Shard {
+    /// One bounded step; true when there is more to do now.
+    fn upkeep_step(&mut self) -> bool {
+        self.core.now_s = self.core.settings.now_s();
+        let mut more = self.core.store.background(self.core.now_s, STORE_STEP);
+        if self.core.settings.idle_timeout_s > 0 {
+            more |= self.close_idle();
+        }
+        more
+    }
+
+    /// Closes TCP connections that have been silent for too long; true when the table has not been walked to its end.
+    fn close_idle(&mut self) -> bool {
+        let end = self.conns.places().min(self.idle_check_at + IDLE_STEP);
+        let mut closed = false;
+        for index in self.idle_check_at..end {
+            let (now_s, limit_s) = (self.core.now_s, self.core.settings.idle_timeout_s);
+            let Some(conn) = self.conns.get(index) else { continue };
+            if conn.life == Life::Open && conn.session.is_none() && now_s.saturating_sub(conn.last_command_s) > limit_s {
+                conn.life = Life::Dead;
+                self.core.counters.idle_kicks += 1;
+                self.close_step(index);
+                closed = true;
+            }
+        }
+        if closed {
+            self.ring.sleep_bell().ring(); // the loop may be asleep: it has to submit the cancellations
+        }
+        let more = end < self.conns.places();
+        self.idle_check_at = if more { end } else { 0 };
+        more
+    }
+}
