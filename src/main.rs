@@ -62,10 +62,9 @@ fn prepare(options: &Options) -> Result<Option<PidFile>, Box<dyn Error>> {
         daemon::detach(options.core_dumps, options.verbosity > 0)?;
     }
     if options.lock_memory
-        && let Err(error) = privileges::lock_memory()
+        && let Err(error) = privileges::lock_memory(options.memory_limit_bytes as u64, locked_limit_bytes)
     {
-        let limit = format_args!("warning: {error} (it is {locked_limit_bytes} bytes)");
-        log::line(Level::Always, limit);
+        log::line(Level::Always, format_args!("warning: {error}"));
     }
     if let Some(account) = account {
         account.assume()?;

@@ -29,12 +29,20 @@ pub enum PrivilegeError {
         "-r, --enable-coredumps: the core file limit (RLIMIT_CORE) cannot be raised: {0}; try `ulimit -c unlimited`"
     )]
     CoreLimit(Errno),
-    /// Memory cannot be locked.
-    #[error(
-        "-k, --lock-memory: mlockall failed: {0}; raise the limit of locked memory (`ulimit -l`, LimitMEMLOCK=) above -m \
-         or start as root"
-    )]
+    /// The kernel does not lock memory.
+    #[error("-k, --lock-memory: mlockall failed: {0}; start as root or with CAP_IPC_LOCK")]
     Lock(Errno),
+    /// The items would not fit into the memory that may be locked.
+    #[error(
+        "-k, --lock-memory: only {limit_bytes} bytes may be locked (RLIMIT_MEMLOCK), -m asks for {needed_bytes}; raise the \
+         limit above -m (`ulimit -l`, LimitMEMLOCK=) or start as root"
+    )]
+    LockLimit {
+        /// The limit in force.
+        limit_bytes: u64,
+        /// What the items will take.
+        needed_bytes: u64,
+    },
 }
 
 /// A user to become.
@@ -89,8 +97,12 @@ pub fn stay_dumpable() -> Result<(), PrivilegeError> {
     nix::sys::prctl::set_dumpable(true).map_err(PrivilegeError::CoreLimit)
 }
 
-/// `-k`: locks what is mapped now and all that will be.
-pub fn lock_memory() -> Result<(), PrivilegeError> {
+/// `-k`: locks what is mapped now and all that will be, of which `needed_bytes` are still to come. With too low a limit
+/// nothing is locked: it would succeed now, and the memory of the items could not be mapped later.
+pub fn lock_memory(needed_bytes: u64, limit_bytes: u64) -> Result<(), PrivilegeError> {
+    if limit_bytes < needed_bytes {
+        return Err(PrivilegeError::LockLimit { limit_bytes, needed_bytes });
+    }
     mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE).map_err(PrivilegeError::Lock)
 }
 
@@ -112,6 +124,13 @@ mod tests {
             error.to_string().starts_with("-u, --user `no-such-user-here`: there is no such user"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn memory_beyond_the_limit_is_not_locked() {
+        let sentence = lock_memory(65 << 20, 64 << 10).unwrap_err().to_string();
+        assert!(sentence.contains("only 65536 bytes may be locked"), "{sentence}");
+        assert!(sentence.contains("-m asks for 68157440"), "{sentence}");
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub fn command() -> Command {
         .args(TABLE.iter().map(|spec| argument(spec)))
         .arg(Arg::new(STRAY).num_args(0..).hide(true))
         .override_usage("ringcached [options]")
-        .before_help(NAME_AND_VERSION)
+        .help_template(format!(
+            "{NAME_AND_VERSION}\n\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}\n"
+        ))
         .after_help(extended_help())
 }
 
@@ -70,7 +72,7 @@ fn help_line(spec: &OptionSpec) -> String {
 /// The keys of `-o`, at the foot of the usage text.
 fn extended_help() -> String {
     let mut text = String::from("Keys of -o:\n");
-    for key in extended::KEYS.iter().filter(|key| key.effect == extended::Effect::Works) {
+    for key in extended::KEYS.iter().filter(|key| key.works()) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {:<22}{}", key.usage(), key.note);
     }
@@ -127,7 +129,7 @@ mod tests {
     #[test]
     fn help_shows_the_keys_that_work() {
         let help = help();
-        for key in extended::KEYS.iter().filter(|key| key.effect == extended::Effect::Works) {
+        for key in extended::KEYS.iter().filter(|key| key.works()) {
             assert!(help.contains(&key.usage()), "{} is not in the help", key.word);
         }
     }

@@ -18,8 +18,10 @@ pub struct KeySpec {
 /// What giving a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It does what it does in memcached.
-    Works,
+    /// What to do with a connection above the limit, as in memcached.
+    MaxconnsFast(bool),
+    /// When to close an idle connection, as in memcached.
+    IdleTimeout,
     /// It asks for what is the case anyway.
     Already,
     /// It is accepted with a warning.
@@ -29,6 +31,11 @@ pub enum Effect {
 }
 
 impl KeySpec {
+    /// Does it do here what it does in memcached?
+    pub fn works(&self) -> bool {
+        matches!(self.effect, Effect::MaxconnsFast(_) | Effect::IdleTimeout)
+    }
+
     /// `idle_timeout=s`.
     pub fn usage(&self) -> String {
         match (self.value.is_empty(), self.value.starts_with('[')) {
@@ -69,7 +76,8 @@ impl Extended {
                 return Err(OptionError::IllegalSuboption(word.to_string()));
             };
             match key.effect {
-                Effect::Works => self.set(key, value)?,
+                Effect::MaxconnsFast(fast) => self.maxconns_fast = fast,
+                Effect::IdleTimeout => self.idle_timeout_s = seconds(key, value)?,
                 Effect::Already => {}
                 Effect::Nothing => warnings.push(format!("-o {name} has no effect: {}", key.note)),
                 Effect::Refused => {
@@ -79,29 +87,18 @@ impl Extended {
         }
         Ok(())
     }
-
-    /// Sets what a working key sets.
-    fn set(&mut self, key: &KeySpec, value: Option<&str>) -> Result<(), OptionError> {
-        let option = || format!("-o {}", key.usage());
-        match (key.word, value) {
-            ("maxconns_fast", _) => self.maxconns_fast = true,
-            ("no_maxconns_fast", _) => self.maxconns_fast = false,
-            (_, None) => return Err(OptionError::MissingValue { option: option() }),
-            (_, Some(value)) => {
-                let seconds = value.parse().ok().filter(|&s: &u32| s <= IDLE_TIMEOUT_MAX_S);
-                self.idle_timeout_s = seconds.ok_or_else(|| OptionError::Value {
-                    option: option(),
-                    value: value.to_string(),
-                    allowed: format!("a number of seconds from 0 (never) to {IDLE_TIMEOUT_MAX_S}"),
-                })?;
-            }
-        }
-        Ok(())
-    }
 }
 
-const fn works(word: &'static str, value: &'static str, note: &'static str) -> KeySpec {
-    KeySpec { word, value, effect: Effect::Works, note }
+/// The value of a key that takes a number of seconds.
+fn seconds(key: &KeySpec, value: Option<&str>) -> Result<u32, OptionError> {
+    let option = format!("-o {}", key.usage());
+    let Some(value) = value else { return Err(OptionError::MissingValue { option }) };
+    let seconds = value.parse().ok().filter(|&seconds: &u32| seconds <= IDLE_TIMEOUT_MAX_S);
+    seconds.ok_or_else(|| OptionError::Value {
+        option,
+        value: value.to_string(),
+        allowed: format!("a number of seconds from 0 (never) to {IDLE_TIMEOUT_MAX_S}"),
+    })
 }
 
 const fn already(word: &'static str, note: &'static str) -> KeySpec {
@@ -128,8 +125,18 @@ const NO_PROXY: &str = "run mcrouter, twemproxy or memcached's own proxy in fron
 
 /// Every key memcached 1.6.45 knows, in the order of its source.
 pub const KEYS: &[KeySpec] = &[
-    works("maxconns_fast", "", "close a connection above -c at once, with an error [on]"),
-    works("no_maxconns_fast", "", "stop accepting at -c instead"),
+    KeySpec {
+        word: "maxconns_fast",
+        value: "",
+        effect: Effect::MaxconnsFast(true),
+        note: "close a connection above -c at once, with an error [on]",
+    },
+    KeySpec {
+        word: "no_maxconns_fast",
+        value: "",
+        effect: Effect::MaxconnsFast(false),
+        note: "stop accepting at -c instead",
+    },
     nothing("hashpower", "n", TABLE_GROWS),
     nothing("no_hashexpand", "", TABLE_GROWS),
     nothing("slab_reassign", "", PAGES_MOVE),
@@ -156,7 +163,12 @@ pub const KEYS: &[KeySpec] = &[
     nothing("hot_max_factor", "x", OWN_EVICTION),
     nothing("warm_max_factor", "x", OWN_EVICTION),
     nothing("temporary_ttl", "s", OWN_EVICTION),
-    works("idle_timeout", "s", "close a TCP client idle for so many seconds [0 = never]"),
+    KeySpec {
+        word: "idle_timeout",
+        value: "s",
+        effect: Effect::IdleTimeout,
+        note: "close a TCP client idle for so many seconds [0 = never]",
+    },
     nothing("watcher_logbuf_size", "KiB", NO_LOGS),
     nothing("worker_logbuf_size", "KiB", NO_LOGS),
     nothing("slab_sizes", "a-b-c", FINE_CLASSES),

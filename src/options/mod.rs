@@ -1,9 +1,9 @@
 //! What was typed. One table (`table`) describes every option; clap parses by it (`command`), and `parse` turns the
-//! words into [`Options`], the typed form everything else is configured from. `-o`, `-l` and `--cores` have grammars of
+//! words into `Options`, the typed form everything else is configured from. `-o`, `-l` and `--cores` have grammars of
 //! their own (`extended`, `listen`, `cores`). memcached's command lines work unchanged, getopt's habits included.
 //!
 //! Nothing in here prints, opens or looks up anything: errors and warnings are values, and what depends on the machine
-//! comes in as a [`Machine`]. It is the bottom of the house and knows no other module.
+//! comes in as a `Machine`. It is the bottom of the house and knows no other module.
 
 mod command;
 mod cores;

@@ -36,7 +36,7 @@ fn page() -> String {
     page.push_str(KEYS_HEAD);
     for key in KEYS {
         let effect = match key.effect {
-            Effect::Works | Effect::Already => "",
+            Effect::MaxconnsFast(_) | Effect::IdleTimeout | Effect::Already => "",
             Effect::Nothing => "no effect, with a warning: ",
             Effect::Refused => "refused: ",
         };
