@@ -1,1 +1,15 @@
-//! (being built)
+//! What an operator sees and touches. So far the process itself: what it says (`log`), the resources it may use
+//! (`limits`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
+//! about it (`pidfile`, `portfile`) and how it is told to stop (`signals`).
+//!
+//! Everything here happens before the shards start or after they end, in the main thread, and without `unsafe`: the
+//! system calls go through `nix`.
+
+pub mod addresses;
+pub mod daemon;
+pub mod limits;
+pub mod log;
+pub mod pidfile;
+pub mod portfile;
+pub mod privileges;
+pub mod signals;

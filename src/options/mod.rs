@@ -1,1 +1,99 @@
-//! (being built)
+//! What was typed. One table (`table`) describes every option; clap parses by it (`command`), and `parse` turns the
+//! words into `Options`, the typed form everything else is configured from. `-o`, `-l` and `--cores` have grammars of
+//! their own (`extended`, `listen`, `cores`). memcached's command lines work unchanged, getopt's habits included.
+//!
+//! Nothing in here prints, opens or looks up anything: errors and warnings are values, and what depends on the machine
+//! comes in as a `Machine`. It is the bottom of the house and knows no other module.
+
+mod command;
+mod cores;
+mod error;
+pub mod extended;
+pub mod listen;
+mod parse;
+#[cfg(test)]
+mod reference;
+pub mod spec;
+pub mod table;
+
+use std::path::PathBuf;
+
+pub use command::NAME_AND_VERSION;
+pub use cores::Machine;
+pub use error::OptionError;
+pub use listen::{Host, ListenAddress};
+pub use parse::{Asked, parse};
+
+/// A command line, resolved: defaults filled in, limits checked, units applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where to listen: `-p`, `-l`, `-s`, `-a`.
+    pub listen: Listen,
+    /// The TCP port as asked for, 0 = none or one the kernel chooses; `stats settings` shows it as `tcpport`.
+    pub tcp_port: u16,
+    /// `-l` as typed, several joined by commas; `stats settings` shows it as `inter`.
+    pub interfaces: Option<String>,
+    /// Connections that may wait to be accepted on each listening socket: `-b`.
+    pub backlog: u32,
+    /// Most client connections of all shards together, at least 1: `-c`.
+    pub conn_limit: u32,
+    /// A connection above the limit is answered and closed at once; otherwise it waits: `-o maxconns_fast`.
+    pub maxconns_fast: bool,
+    /// TCP connections idle for so many seconds are closed, 0 = never: `-o idle_timeout`.
+    pub idle_timeout_s: u32,
+    /// Requests of one connection executed in one turn of the loop, at least 1: `-R`.
+    pub requests_per_turn: u32,
+
+    /// Memory for items and their index, all shards together, in bytes: `-m`.
+    pub memory_limit_bytes: usize,
+    /// Make room by evicting; false answers an error when memory is full: `-M`.
+    pub evict: bool,
+    /// Largest item in bytes, at most half of the memory limit: `-I`.
+    pub item_size_max_bytes: usize,
+    /// Ratio of one slab class's chunk size to the next, above 1: `-f`.
+    pub growth_factor: f64,
+    /// Least room for key, value and flags in a chunk, in bytes: `-n`.
+    pub item_size_min_bytes: usize,
+    /// Items have a compare-and-swap number: `-C`.
+    pub cas: bool,
+    /// Explicit huge pages for item memory: `-L`.
+    pub large_pages: bool,
+    /// Lock all memory: `-k`.
+    pub lock_memory: bool,
+
+    /// The core of each shard, so its length is the number of shards, at least 1: `-t`, `--cores`.
+    pub cores: Vec<usize>,
+
+    /// The `shutdown` command is allowed: `-A`.
+    pub allow_shutdown: bool,
+    /// The `flush_all` command is allowed: `-F`.
+    pub allow_flush_all: bool,
+
+    /// The user to become: `-u`.
+    pub user: Option<String>,
+    /// Run in the background: `-d`.
+    pub daemonize: bool,
+    /// The file for the process id: `-P`.
+    pub pid_file: Option<PathBuf>,
+    /// Raise the core file limit: `-r`.
+    pub core_dumps: bool,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+
+    /// What was accepted without doing all that was asked; a sentence each, for the caller to show.
+    pub warnings: Vec<String>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// On TCP; no address at all with `-p 0`.
+    Tcp(Vec<ListenAddress>),
+    /// On a UNIX socket and nothing else.
+    Unix {
+        /// The socket's path.
+        path: PathBuf,
+        /// Its file mode, 0 to 0o777.
+        mode: u32,
+    },
+}

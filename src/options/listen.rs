@@ -1,0 +1,184 @@
+//! The grammar of `-l`: a list of addresses separated by `,` or `;`, each
+//! `[notls:|proto[..]:|tag[..]:|tag_.._:]...host[:port]` with `*` for every address and IPv6 in brackets. Names stay names here;
+//! looking them up is for whoever binds.
+
+use std::net::Ipv6Addr;
+
+use super::error::OptionError;
+use super::table::LISTEN;
+
+/// Where one listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// On which interface.
+    pub host: Host,
+    /// The TCP port, 0 = one the kernel chooses.
+    pub port: u16,
+}
+
+/// The address part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Every IPv4 and, where the machine has it, every IPv6 address.
+    Any,
+    /// A host name, an IPv4 address or an IPv6 address without its brackets.
+    Name(String),
+}
+
+/// Most addresses of one command line: each is a listening socket on every shard.
+pub const ADDRESSES_MAX: usize = 64;
+
+/// Longest tag memcached accepts, in bytes.
+const TAG_MAX: usize = 8;
+
+/// Adds the addresses of one `-l` to `addresses`. One without a port gets `default_port`.
+pub fn parse(
+    text: &str,
+    default_port: u16,
+    addresses: &mut Vec<ListenAddress>,
+    warnings: &mut Vec<String>,
+) -> Result<(), OptionError> {
+    for item in text.split([',', ';']).map(str::trim).filter(|item| !item.is_empty()) {
+        let rest = strip_prefixes(item, warnings)?;
+        let address = parse_address(rest, default_port).ok_or_else(|| LISTEN.refuse(item))?;
+        if addresses.len() == ADDRESSES_MAX {
+            return Err(OptionError::Conflict(format!("-l `{item}`: more than {ADDRESSES_MAX} addresses")));
+        }
+        addresses.push(address);
+    }
+    Ok(())
+}
+
+/// Takes memcached's prefixes off `item`, refusing those that ask for what is not there.
+fn strip_prefixes<'a>(item: &'a str, warnings: &mut Vec<String>) -> Result<&'a str, OptionError> {
+    let mut rest = item;
+    loop {
+        // A prefix is a known word before a colon; everything else is the host.
+        let Some((word, after)) = rest.split_once(':') else { return Ok(rest) };
+        match word {
+            "notls" => {}
+            "btls" | "mtls" => {
+                let remedy = "end TLS in front of it (stunnel, haproxy) or use `notls:`";
+                return Err(OptionError::Unsupported { option: format!("-l {word}:"), remedy });
+            }
+            "proto[ascii]" => {}
+            "proto[negotiating]" => warnings.push(format!("-l {item}: only the ASCII protocol is spoken")),
+            "proto[binary]" | "proto[proxy]" => {
+                let remedy = "use `proto[ascii]:`";
+                return Err(OptionError::Unsupported { option: format!("-l {word}:"), remedy });
+            }
+            _ if is_tag(word) => {
+                warnings.push(format!("-l {item}: the tag has no effect, connections are not tagged"))
+            }
+            _ => return Ok(rest),
+        }
+        rest = after;
+    }
+}
+
+/// `tag[name]` or `tag_name_` with a name of 1 to 8 bytes.
+fn is_tag(word: &str) -> bool {
+    let bracketed = word.strip_prefix("tag[").and_then(|tail| tail.strip_suffix(']'));
+    let underscored = word.strip_prefix("tag_").and_then(|tail| tail.strip_suffix('_'));
+    bracketed.or(underscored).is_some_and(|name| (1..=TAG_MAX).contains(&name.len()))
+}
+
+/// `host[:port]`. Beyond memcached, an IPv6 address without brackets and without a port is understood.
+fn parse_address(text: &str, default_port: u16) -> Option<ListenAddress> {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Some(ListenAddress { host: Host::Name(text.to_string()), port: default_port });
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(tail) => {
+            let (host, after) = tail.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
+        }
+        None => {
+            let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+            if host.is_empty() || host.contains([' ', '[', ']', '/']) {
+                return None;
+            }
+            (host, port)
+        }
+    };
+    let host = if host == "*" { Host::Any } else { Host::Name(host.to_string()) };
+    Some(ListenAddress { host, port: port.map_or(Some(default_port), parse_port)? })
+}
+
+/// A port, where -1 asks for a free one just as 0 does.
+fn parse_port(text: &str) -> Option<u16> {
+    if text == "-1" { Some(0) } else { text.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Result<(Vec<ListenAddress>, Vec<String>), OptionError> {
+        let mut addresses = Vec::new();
+        let mut warnings = Vec::new();
+        parse(text, 11211, &mut addresses, &mut warnings)?;
+        Ok((addresses, warnings))
+    }
+
+    fn at(host: &str, port: u16) -> ListenAddress {
+        let host = if host == "*" { Host::Any } else { Host::Name(host.to_string()) };
+        ListenAddress { host, port }
+    }
+
+    #[test]
+    fn lists_hosts_and_ports() {
+        let (addresses, warnings) =
+            list("127.0.0.1,localhost:11212;*:11213, [::1]:11214,[::1],::1,*").unwrap();
+        let expected = [
+            at("127.0.0.1", 11211),
+            at("localhost", 11212),
+            at("*", 11213),
+            at("::1", 11214),
+            at("::1", 11211),
+            at("::1", 11211),
+            at("*", 11211),
+        ];
+        assert_eq!(addresses, expected);
+        assert!(warnings.is_empty());
+        assert_eq!(list("h:-1").unwrap().0, [at("h", 0)]);
+        assert_eq!(list("h:0,").unwrap().0, [at("h", 0)]);
+    }
+
+    #[test]
+    fn prefixes_are_understood() {
+        assert_eq!(list("notls:proto[ascii]:h:1").unwrap(), (vec![at("h", 1)], vec![]));
+        for (text, warned) in
+            [("tag[main]:h:1", "tag"), ("tag_main_:h:1", "tag"), ("proto[negotiating]:h:1", "ASCII")]
+        {
+            let (addresses, warnings) = list(text).unwrap();
+            assert_eq!(addresses, [at("h", 1)]);
+            assert!(warnings.len() == 1 && warnings[0].contains(warned), "{warnings:?}");
+        }
+        for text in ["mtls:h:1", "btls:h", "proto[binary]:h", "notls:proto[proxy]:h"] {
+            assert_eq!(list(text).unwrap_err().exit_status(), 64, "{text}");
+        }
+        // A tag may not be empty nor longer than eight.
+        assert!(list("tag[]:h:1").is_err());
+        assert!(list("tag[ninebytes]:h:1").is_err());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_item() {
+        for item in
+            ["h:65536", "h:x", "[::1", "[::1]11211", "[nope]:1", ":11211", "a b", "h:1:2", "h:-2", "h:"]
+        {
+            let error = list(item).unwrap_err();
+            let start = format!("-l, --listen `{item}`: must be a list of addresses");
+            assert!(error.to_string().starts_with(&start), "{error}");
+            assert_eq!(error.exit_status(), 1);
+        }
+    }
+
+    #[test]
+    fn the_number_of_addresses_is_bounded() {
+        assert_eq!(list(&"h,".repeat(ADDRESSES_MAX)).unwrap().0.len(), ADDRESSES_MAX);
+        assert!(list(&"h,".repeat(ADDRESSES_MAX + 1)).is_err());
+    }
+}

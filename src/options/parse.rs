@@ -1,0 +1,317 @@
+//! From the words of a command line to [`Options`]: each value is checked against its row of the table, then the
+//! combinations. Checks and exit statuses follow memcached's `main`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::cores::{self, Machine};
+use super::error::OptionError;
+use super::extended::Extended;
+use super::listen::{self, Host, ListenAddress};
+use super::spec::{OptionSpec, Takes};
+use super::table::*;
+use super::{Listen, Options, command};
+
+/// Default of `-p`.
+const PORT_DEFAULT: i64 = 11211;
+/// Default of `-m`, in MiB; as memcached's.
+const MEMORY_LIMIT_DEFAULT_MIB: usize = 64;
+/// The default of `-m` leaves no shard less than this, in MiB: enough pages for every slab class to have some.
+const MEMORY_LIMIT_DEFAULT_MIB_PER_SHARD: usize = 16;
+/// Default of `-I`, in bytes.
+const MAX_ITEM_SIZE_DEFAULT: usize = 1 << 20;
+/// Limits of `-I`, in bytes.
+const MAX_ITEM_SIZE_LIMITS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 30;
+/// Default of `-f`.
+const SLAB_GROWTH_FACTOR_DEFAULT: f64 = 1.08;
+/// Default of `-n`, in bytes.
+const SLAB_MIN_SIZE_DEFAULT: i64 = 8;
+/// Default of `-c` and of `-b`.
+const CONN_LIMIT_DEFAULT: i64 = 1024;
+/// Default of `-R`.
+const MAX_REQS_PER_EVENT_DEFAULT: i64 = 20;
+/// Default of `-a`.
+const UNIX_MASK_DEFAULT: u32 = 0o700;
+/// Largest mode `-a` can ask for.
+const UNIX_MASK_MAX: u32 = 0o777;
+/// Longest path of a UNIX socket: `sun_path` less its final zero.
+const UNIX_SOCKET_PATH_MAX: usize = 107;
+
+/// What a command line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// To serve.
+    Serve(Box<Options>),
+    /// To show this text on standard output and end with status 0.
+    Show(String),
+}
+
+/// Reads a command line, the program's name first.
+pub fn parse<I>(args: I, machine: &Machine) -> Result<Asked, OptionError>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let matches = command::command().try_get_matches_from(args).map_err(explain)?;
+    let typed = Typed(&matches);
+    if typed.given(&HELP) {
+        Ok(Asked::Show(command::help()))
+    } else if typed.given(&VERSION) {
+        Ok(Asked::Show(format!("{}\n", command::NAME_AND_VERSION)))
+    } else if typed.given(&LICENSE) {
+        Ok(Asked::Show(include_str!("../../LICENSE").to_string()))
+    } else {
+        typed.options(machine).map(|options| Asked::Serve(Box::new(options)))
+    }
+}
+
+/// clap's finding as one sentence.
+fn explain(error: clap::Error) -> OptionError {
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => option.clone(),
+        _ => String::new(),
+    };
+    match error.kind() {
+        ErrorKind::InvalidUtf8 => OptionError::NotUtf8,
+        ErrorKind::TooManyValues => OptionError::UnexpectedValue { option },
+        ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::NoEquals => {
+            OptionError::MissingValue { option }
+        }
+        _ => OptionError::Unknown { option },
+    }
+}
+
+/// clap's matches, read through the rows of the table.
+struct Typed<'a>(&'a ArgMatches);
+
+impl Typed<'_> {
+    /// Was this switch given?
+    fn given(&self, spec: &OptionSpec) -> bool {
+        self.0.get_flag(spec.long)
+    }
+
+    /// The value of an option, its leading white space skipped as memcached does.
+    fn text(&self, spec: &OptionSpec) -> Option<&str> {
+        self.0.get_one::<String>(spec.long).map(|value| value.trim_start())
+    }
+
+    /// The values of an option that adds up.
+    fn texts(&self, id: &str) -> impl Iterator<Item = &str> {
+        self.0.get_many::<String>(id).into_iter().flatten().map(|value| value.trim_start())
+    }
+
+    /// A whole number within the limits of its row.
+    fn integer(&self, spec: &OptionSpec) -> Result<Option<i64>, OptionError> {
+        let Some(value) = self.text(spec) else { return Ok(None) };
+        let Takes::Integer { min, max, .. } = spec.takes else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if (min..=max).contains(&number) => Ok(Some(number)),
+            _ => Err(spec.refuse(value)),
+        }
+    }
+
+    /// The same as an unsigned number; only for rows whose smallest value is not negative.
+    fn unsigned(&self, spec: &OptionSpec, default: i64) -> Result<u32, OptionError> {
+        let number = self.integer(spec)?.unwrap_or(default);
+        u32::try_from(number).map_err(|_| spec.refuse(&number.to_string()))
+    }
+
+    /// Text that may not be empty.
+    fn nonempty(&self, spec: &OptionSpec) -> Result<Option<String>, OptionError> {
+        match self.text(spec) {
+            Some("") => Err(spec.refuse("")),
+            text => Ok(text.map(str::to_string)),
+        }
+    }
+
+    /// Everything, resolved and checked.
+    fn options(&self, machine: &Machine) -> Result<Options, OptionError> {
+        let mut warnings = Vec::new();
+        self.refuse_unsupported(&mut warnings)?;
+        let mut extended = Extended::default();
+        for text in self.texts(EXTENDED.long) {
+            extended.apply(text, &mut warnings)?;
+        }
+        let tcp_port = self.integer(&PORT)?.unwrap_or(PORT_DEFAULT);
+        let threads = self.integer(&THREADS)?.and_then(|threads| usize::try_from(threads).ok());
+        let cores = cores::assign(machine, self.text(&CORES), threads, &mut warnings)?;
+        let options = Options {
+            listen: self.listen(tcp_port, &mut warnings)?,
+            tcp_port: u16::try_from(tcp_port).unwrap_or(0),
+            interfaces: self.interfaces(),
+            backlog: self.unsigned(&LISTEN_BACKLOG, CONN_LIMIT_DEFAULT)?,
+            conn_limit: self.unsigned(&CONN_LIMIT, CONN_LIMIT_DEFAULT)?,
+            maxconns_fast: extended.maxconns_fast,
+            idle_timeout_s: extended.idle_timeout_s,
+            requests_per_turn: self.unsigned(&MAX_REQS_PER_EVENT, MAX_REQS_PER_EVENT_DEFAULT)?,
+            memory_limit_bytes: self.memory_limit_bytes(cores.len())?,
+            evict: !self.given(&DISABLE_EVICTIONS),
+            item_size_max_bytes: self.item_size_max_bytes()?,
+            growth_factor: self.growth_factor()?,
+            item_size_min_bytes: self.unsigned(&SLAB_MIN_SIZE, SLAB_MIN_SIZE_DEFAULT)? as usize,
+            cas: !self.given(&DISABLE_CAS),
+            large_pages: self.given(&ENABLE_LARGEPAGES),
+            lock_memory: self.given(&LOCK_MEMORY),
+            cores,
+            allow_shutdown: self.given(&ENABLE_SHUTDOWN),
+            allow_flush_all: !self.given(&DISABLE_FLUSH_ALL),
+            user: self.nonempty(&USER)?,
+            daemonize: self.given(&DAEMON),
+            pid_file: self.nonempty(&PIDFILE)?.map(PathBuf::from),
+            core_dumps: self.given(&ENABLE_COREDUMPS),
+            verbosity: u8::try_from(self.texts(VERBOSE.long).count()).unwrap_or(u8::MAX),
+            warnings,
+        };
+        check_sizes(&options)?;
+        Ok(options)
+    }
+
+    /// `-s` and `-a`, otherwise `-p` and `-l`.
+    fn listen(&self, tcp_port: i64, warnings: &mut Vec<String>) -> Result<Listen, OptionError> {
+        let mode = match self.text(&UNIX_MASK) {
+            None => UNIX_MASK_DEFAULT,
+            Some(text) => octal_mode(text).ok_or_else(|| UNIX_MASK.refuse(text))?,
+        };
+        // -1 asks for a free port, which the kernel spells 0.
+        let default_port = u16::try_from(tcp_port).unwrap_or(0);
+        let mut addresses = Vec::new();
+        for text in self.texts(LISTEN.long) {
+            listen::parse(text, default_port, &mut addresses, warnings)?;
+        }
+        if let Some(path) = self.text(&UNIX_SOCKET) {
+            if path.is_empty() || path.len() > UNIX_SOCKET_PATH_MAX {
+                return Err(UNIX_SOCKET.refuse(path));
+            }
+            return Ok(Listen::Unix { path: PathBuf::from(path), mode });
+        }
+        if tcp_port == 0 {
+            warnings.push("-p 0 without -s: there is nothing to listen on".to_string());
+            addresses.clear();
+        } else if addresses.is_empty() {
+            addresses.push(ListenAddress { host: Host::Any, port: default_port });
+        }
+        Ok(Listen::Tcp(addresses))
+    }
+
+    /// `-l` as typed.
+    fn interfaces(&self) -> Option<String> {
+        let typed: Vec<&str> = self.texts(LISTEN.long).collect();
+        if typed.is_empty() { None } else { Some(typed.join(",")) }
+    }
+
+    /// `-m`, or its default for this number of shards.
+    fn memory_limit_bytes(&self, shards: usize) -> Result<usize, OptionError> {
+        let default_mib = MEMORY_LIMIT_DEFAULT_MIB.max(MEMORY_LIMIT_DEFAULT_MIB_PER_SHARD * shards);
+        let mib = match self.integer(&MEMORY_LIMIT)? {
+            None => default_mib,
+            Some(mib) => mib as usize,
+        };
+        Ok(mib << 20)
+    }
+
+    /// `-I`: bytes, or with a suffix.
+    fn item_size_max_bytes(&self) -> Result<usize, OptionError> {
+        let Some(text) = self.text(&MAX_ITEM_SIZE) else { return Ok(MAX_ITEM_SIZE_DEFAULT) };
+        size_bytes(text)
+            .filter(|bytes| MAX_ITEM_SIZE_LIMITS.contains(bytes))
+            .ok_or_else(|| MAX_ITEM_SIZE.refuse(text))
+    }
+
+    /// `-f`
+    fn growth_factor(&self) -> Result<f64, OptionError> {
+        let Some(text) = self.text(&SLAB_GROWTH_FACTOR) else { return Ok(SLAB_GROWTH_FACTOR_DEFAULT) };
+        let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 1.0);
+        factor.ok_or_else(|| SLAB_GROWTH_FACTOR.refuse(text))
+    }
+
+    /// Refuses what this version does not have; accepts, with a warning, what asks for no more than it does.
+    fn refuse_unsupported(&self, warnings: &mut Vec<String>) -> Result<(), OptionError> {
+        for word in self.texts(command::STRAY) {
+            warnings.push(format!("`{word}` belongs to no option and is ignored"));
+        }
+        if self.integer(&UDP_PORT)?.unwrap_or(0) != 0 {
+            return unsupported(&UDP_PORT, "use TCP and leave it out");
+        }
+        match self.text(&PROTOCOL) {
+            None => {}
+            Some("ascii" | "auto") => {
+                warnings.push(format!("{}: only the ASCII protocol is spoken", PROTOCOL.name()))
+            }
+            Some("binary") => return unsupported(&PROTOCOL, "use a client's ASCII protocol and `-B ascii`"),
+            Some(other) => return Err(PROTOCOL.refuse(other)),
+        }
+        for spec in [&DISABLE_WATCH, &DISABLE_DUMPING] {
+            if self.given(spec) {
+                warnings.push(format!("{}: this version has no such commands", spec.name()));
+            }
+        }
+        for (spec, remedy) in UNSUPPORTED {
+            let given =
+                if spec.value_name().is_some() { self.text(spec).is_some() } else { self.given(spec) };
+            if given {
+                return unsupported(spec, remedy);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is refused whatever its value, and what to do instead.
+const UNSUPPORTED: [(&OptionSpec, &str); 6] = [
+    (&ENABLE_SASL, "limit who can connect with -l or a firewall"),
+    (&AUTH_FILE, "limit who can connect with -l or a firewall"),
+    (&MEMORY_FILE, "leave it out, items are lost at a restart"),
+    (&ENABLE_SSL, "end TLS in front of it (stunnel, haproxy)"),
+    (&PREFIX_DELIMITER, "leave it out"),
+    (&NAPI_IDS, "leave it out"),
+];
+
+fn unsupported(spec: &OptionSpec, remedy: &'static str) -> Result<(), OptionError> {
+    Err(OptionError::Unsupported { option: spec.name(), remedy })
+}
+
+/// The sizes that depend on each other.
+fn check_sizes(options: &Options) -> Result<(), OptionError> {
+    let (item_bytes, memory_bytes) = (options.item_size_max_bytes, options.memory_limit_bytes);
+    if item_bytes > memory_bytes / 2 {
+        return Err(OptionError::Conflict(format!(
+            "{} of {item_bytes} bytes with {} of {} MiB: an item may be at most half of the memory; lower the one or \
+             raise the other",
+            MAX_ITEM_SIZE.name(),
+            MEMORY_LIMIT.name(),
+            memory_bytes >> 20,
+        )));
+    }
+    if options.item_size_min_bytes > item_bytes {
+        return Err(OptionError::Conflict(format!(
+            "{} of {} bytes with {} of {item_bytes} bytes: the least may not exceed the most",
+            SLAB_MIN_SIZE.name(),
+            options.item_size_min_bytes,
+            MAX_ITEM_SIZE.name(),
+        )));
+    }
+    Ok(())
+}
+
+/// `64`, `64k`, `64M`, `1g`.
+fn size_bytes(text: &str) -> Option<usize> {
+    let (digits, shift) = match text.as_bytes().last()?.to_ascii_lowercase() {
+        b'k' => (text.get(..text.len() - 1)?, 10),
+        b'm' => (text.get(..text.len() - 1)?, 20),
+        b'g' => (text.get(..text.len() - 1)?, 30),
+        _ => (text, 0),
+    };
+    digits.parse::<usize>().ok()?.checked_mul(1 << shift)
+}
+
+/// An octal file mode.
+fn octal_mode(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= UNIX_MASK_MAX)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
