@@ -1,1 +1,57 @@
-//! (being built)
+//! Bytes to requests and replies to bytes, for memcached's classic text protocol.
+//!
+//! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
+//! connection reads like this:
+//!
+//! 1. [`frame`] finds the next line in what has been received,
+//! 2. [`parse`] turns that line into a [`Command`] that borrows from it,
+//! 3. a [`Command::Store`] is followed by `len` bytes of data and CR LF, which the caller takes,
+//! 4. the functions of [`reply`] write the answer into the caller's buffer.
+//!
+//! A `get` too long to buffer is read key by key through [`LongGet`] instead of steps 1 and 2.
+//!
+//! # Where this differs from memcached, and why
+//!
+//! The measure is memcached 1.6.45, byte for byte, but for these:
+//!
+//! * **Flags above 2^32-1 are refused** (`CLIENT_ERROR bad command line format`, data swallowed). memcached keeps them
+//!   modulo 2^32, so the client reads back flags it never wrote.
+//! * **An expiration time may be any 64-bit number, in every command.** memcached keeps the low 32 bits in storage
+//!   commands (4294967296 never expires, 2147483648 is expired at once) and refuses such numbers in `touch`, `gat` and
+//!   `flush_all`. Here an absolute time after January 2038 works, and one beyond the server's clock is as far as the clock
+//!   goes.
+//! * **A number is digits.** memcached takes a lone `-` as 0 in `touch`, `gat` and `flush_all`, a lone TAB as 0 in the
+//!   flags and expiration time of a storage command, and anything after a TAB there. All are refused here; a sign or white
+//!   space round such a number stays allowed. Any number of leading zeros is allowed, where memcached stops after a few.
+//! * **A two-byte line ended by a bare LF is a command** like any other, as it is with CR LF. memcached answers
+//!   `CLIENT_ERROR bad command line format`.
+//! * **One CR LF ends the error of a `get` whose key is too long.** memcached sends two, and a client that counts lines
+//!   loses step.
+//! * **The last token is the last token** of the line, however long: `noreply` and `HTTP/` are seen after 23 tokens too.
+//! * **Words of a command are compared whole:** `shutdown g` is an invalid mode, not `graceful`.
+//! * **A `get` too long to buffer answers as it reads.** When a key in it is too long the hits before that key have been
+//!   sent; the error then stands where `END` would. In a line that is buffered whole the error stands alone, as in memcached.
+//! * **A line without LF that starts with spaces is closed after 2,048 bytes** even if `get ` follows the spaces.
+//!   memcached buffers it without bound, only to answer `ERROR`.
+
+mod classic;
+mod exptime;
+mod get;
+mod line;
+/// Decimal text to integers and back.
+pub mod number;
+/// Fixed answers, and writers of the answers that carry a value.
+pub mod reply;
+mod storage;
+mod token;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub use classic::{Command, Limits, parse};
+pub use exptime::{EXPIRED_S, Exptime, NEVER_S, RELATIVE_MAX_S};
+pub use get::{GetCommand, Keys, LongGet, LongGetStep};
+pub use line::{Frame, LINE_BUFFERED_MAX, frame};
+pub use storage::{StoreCommand, StoreVerb, VALUE_LEN_MAX};

@@ -1,0 +1,97 @@
+//! Framing: where the next command line of a byte stream ends.
+//!
+//! A line ends in LF; one CR before it belongs to the ending. A line has no length limit of its own, it only has to fit
+//! the buffer of the caller; what is limited is how long bytes without any LF are tolerated, because those may never
+//! become a line.
+
+use memchr::memchr;
+
+/// How many bytes without LF are buffered before the connection is given up (`get` and `gets` excepted).
+pub const LINE_BUFFERED_MAX: usize = 2048;
+
+/// What stands at the start of the received bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// A whole line.
+    Line {
+        /// The line without its LF or CR LF.
+        line: &'a [u8],
+        /// Bytes of input the line and its ending take.
+        used: usize,
+    },
+    /// No LF yet: receive more.
+    Incomplete,
+    /// More than [`LINE_BUFFERED_MAX`] bytes without LF: close the connection without an answer.
+    TooLong,
+    /// More than [`LINE_BUFFERED_MAX`] bytes without LF, but they are the start of a `get` or `gets`: receive more, or
+    /// read it key by key with [`LongGet`](super::LongGet).
+    LongGet,
+}
+
+/// Finds the next line at the start of `input`.
+///
+/// Looks at all of `input` each time, so a caller that lets a long `get` grow should switch to
+/// [`LongGet`](super::LongGet) rather than call again for every packet.
+#[inline]
+pub fn frame(input: &[u8]) -> Frame<'_> {
+    match memchr(b'\n', input) {
+        Some(at) => {
+            let line = &input[..at];
+            Frame::Line { line: line.strip_suffix(b"\r").unwrap_or(line), used: at + 1 }
+        }
+        None if input.len() <= LINE_BUFFERED_MAX => Frame::Incomplete,
+        None if input.starts_with(b"get ") || input.starts_with(b"gets ") => Frame::LongGet,
+        None => Frame::TooLong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_in_lf_or_cr_lf() {
+        for (input, line, used) in [
+            (&b"get a\r\nrest"[..], &b"get a"[..], 7),
+            (b"get a\nrest", b"get a", 6),
+            (b"get a\r\r\n", b"get a\r", 8),
+            (b"get\ra\n", b"get\ra", 6),
+            (b"\n", b"", 1),
+            (b"\r\n", b"", 2),
+        ] {
+            assert_eq!(frame(input), Frame::Line { line, used }, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn without_lf_2048_bytes_wait_and_2049_close() {
+        assert_eq!(frame(b""), Frame::Incomplete);
+        assert_eq!(frame(&[b'x'; LINE_BUFFERED_MAX]), Frame::Incomplete);
+        assert_eq!(frame(&[b'x'; LINE_BUFFERED_MAX + 1]), Frame::TooLong);
+    }
+
+    #[test]
+    fn a_long_line_is_a_line_once_its_lf_is_there() {
+        let mut input = vec![b'x'; 10_000];
+        input.extend_from_slice(b"\r\n");
+        assert_eq!(frame(&input), Frame::Line { line: &input[..10_000], used: 10_002 });
+    }
+
+    #[test]
+    fn only_get_and_gets_may_be_longer() {
+        for (start, expected) in [
+            ("get ", Frame::LongGet),
+            ("gets ", Frame::LongGet),
+            ("getx ", Frame::TooLong),
+            ("gat 0 ", Frame::TooLong),
+            ("gats 0 ", Frame::TooLong),
+            ("mg ", Frame::TooLong),
+            ("set ", Frame::TooLong),
+            (" get ", Frame::TooLong),
+        ] {
+            let mut input = start.as_bytes().to_vec();
+            input.resize(LINE_BUFFERED_MAX + 1, b'x');
+            assert_eq!(frame(&input), expected, "{start:?}");
+        }
+    }
+}

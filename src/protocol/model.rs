@@ -1,0 +1,138 @@
+//! Properties that hold for every input: how a stream is cut changes nothing, and no bytes break anything.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits { key_len_max: 250, flush_allowed: true, shutdown_allowed: true };
+
+/// Frames and parses what `pieces` bring, as a connection would; what it saw, written out.
+fn read(pieces: &[&[u8]]) -> Vec<String> {
+    let (mut received, mut seen, mut skip) = (Vec::new(), Vec::new(), 0u64);
+    for piece in pieces {
+        received.extend_from_slice(piece);
+        loop {
+            let skipped = received.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
+            received.drain(..skipped);
+            skip -= skipped as u64;
+            if skip > 0 {
+                break;
+            }
+            let Frame::Line { line, used } = frame(&received) else { break };
+            let command = parse(line, &LIMITS);
+            seen.push(match &command {
+                Command::Get(get) => format!("{get:?} {:?}", get.keys.clone().collect::<Vec<_>>()),
+                other => format!("{other:?}"),
+            });
+            skip = match command {
+                Command::Store(store) => u64::from(store.len) + 2,
+                Command::ReplyAndSkip { skip, .. } => skip,
+                _ => 0,
+            };
+            received.drain(..used);
+        }
+    }
+    seen
+}
+
+/// `stream` cut at each of `cuts`, taken modulo its length.
+fn cut<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
+    at.extend([0, stream.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect()
+}
+
+/// A request with its data, right or slightly wrong, in either line ending.
+fn request() -> impl Strategy<Value = Vec<u8>> {
+    let key = "[a-z]{1,6}|[!-~]{240,260}";
+    let number = "[0-9]{1,3}|-?[0-9]{8,21}|[+x]1|noreply";
+    let end = prop_oneof![Just("\r\n"), Just("\n"), Just(" noreply\r\n")];
+    prop_oneof![
+        ("gets?", vec(key, 0..6), end.clone())
+            .prop_map(|(verb, keys, end)| format!("{verb} {}{end}", keys.join(" "))),
+        ("gats?", number, vec(key, 0..4), end.clone())
+            .prop_map(|(verb, time, keys, end)| format!("{verb} {time} {}{end}", keys.join("  "))),
+        ("set|add|replace|append|prepend|cas", key, number, number, "[a-z\r\n ]{0,40}", number, end.clone())
+            .prop_map(|(verb, key, flags, time, data, cas, end)| {
+                format!("{verb} {key} {flags} {time} {} {cas}{end}{data}\r\n", data.len())
+            }),
+        ("incr|decr|touch|delete", key, number, end.clone())
+            .prop_map(|(verb, key, number, end)| format!("{verb} {key} {number}{end}")),
+        ("flush_all|verbosity|version|quit|shutdown|stats|bogus", number, end)
+            .prop_map(|(verb, number, end)| format!("{verb} {number}{end}")),
+    ]
+    .prop_map(String::into_bytes)
+}
+
+proptest! {
+    #[test]
+    fn a_cut_stream_means_what_it_means_whole(
+        requests in vec(request(), 1..12),
+        cuts in vec(any::<usize>(), 0..20),
+    ) {
+        let stream = requests.concat();
+        prop_assert_eq!(read(&cut(&stream, &cuts)), read(&[&stream]));
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(stream in vec(any::<u8>(), 0..3000), cuts in vec(any::<usize>(), 0..9)) {
+        prop_assert_eq!(read(&cut(&stream, &cuts)), read(&[&stream]));
+    }
+
+    #[test]
+    fn any_arguments_are_read_without_panic(
+        verb in "[a-z_]{0,10}|get|set|cas|gat|incr|touch|delete|flush_all|shutdown",
+        arguments in vec(prop_oneof![Just(b' '), Just(b'-'), Just(b'9'), any::<u8>()], 0..60),
+    ) {
+        let line = [verb.as_bytes(), b" ", &arguments].concat();
+        if let Command::Get(get) = parse(&line, &LIMITS) {
+            prop_assert!(get.keys.clone().count() > 0);
+            prop_assert!(get.keys.clone().all(|key| (1..=LIMITS.key_len_max).contains(&key.len())));
+        }
+    }
+
+    /// Key by key, in any pieces, a long get finds the keys of the whole line, or those before the first bad one.
+    #[test]
+    fn a_long_get_finds_what_the_line_holds(
+        keys in vec("[a-z]{1,6}|[!-~]{240,250}|[!-~]{245,255}", 0..20),
+        end in "( {0,3})\r?\n",
+        cuts in vec(any::<usize>(), 0..20),
+    ) {
+        let stream = format!("gets {}{end}version\r\n", keys.join(" ")).into_bytes();
+        let Frame::Line { line, used } = frame(&stream) else { panic!("no line") };
+        let (expected, expected_text) = match parse(line, &LIMITS) {
+            Command::Get(get) => (get.keys.map(<[u8]>::to_vec).collect(), reply::text::END),
+            _ => {
+                let good = keys.iter().take_while(|key| key.len() <= LIMITS.key_len_max);
+                (good.map(|key| key.clone().into_bytes()).collect::<Vec<_>>(), reply::text::BAD_FORMAT)
+            }
+        };
+        let (found, text, left) = read_long(&cut(&stream[5..], &cuts), &stream[..5]);
+        prop_assert_eq!((found, text), (expected, expected_text));
+        prop_assert_eq!(left, stream.len() - used, "what follows the line stays");
+    }
+}
+
+/// The keys of a long get, its closing text, and how many bytes of the stream lie behind it.
+fn read_long(pieces: &[&[u8]], verb: &[u8]) -> (Vec<Vec<u8>>, &'static [u8], usize) {
+    let (mut get, _) = LongGet::open(verb).expect("a gets");
+    let (mut received, mut keys, mut answer) = (Vec::new(), Vec::new(), None);
+    for piece in pieces {
+        received.extend_from_slice(piece);
+        while answer.is_none() {
+            let (step, used) = get.next(&received, &LIMITS);
+            match step {
+                LongGetStep::Key(key) => keys.push(key.to_vec()),
+                LongGetStep::Done { text } => answer = Some(text),
+                LongGetStep::Incomplete => {
+                    received.drain(..used);
+                    break;
+                }
+            }
+            received.drain(..used);
+        }
+    }
+    (keys, answer.expect("the line ended"), received.len())
+}
