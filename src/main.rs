@@ -2,21 +2,33 @@
 
 use std::error::Error;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
+use ringcached::net::probe;
 use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
-use ringcached::operate::signals::Signals;
-use ringcached::operate::{daemon, limits, privileges};
-use ringcached::options::{self, Asked, Machine, Options};
+use ringcached::operate::signals::{self, Request, Signals};
+use ringcached::operate::sockets::Sockets;
+use ringcached::operate::stats::Reporter;
+use ringcached::operate::{daemon, limits, portfile, privileges};
+use ringcached::options::{self, Asked, Machine, NAME_AND_VERSION, Options};
+use ringcached::protocol::Limits;
+use ringcached::shard::plan::Plan;
+use ringcached::shard::settings::Settings;
+use ringcached::shard::start::start;
+use ringcached::store::{Hasher, HugePages, StoreConfig};
 
 /// Exit status when the system refuses something (`EX_OSERR` of `sysexits.h`), as memcached's.
 const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
     match options::parse(std::env::args_os(), &Machine::probe()) {
-        Ok(Asked::Serve(options)) => match serve(&options) {
+        Ok(Asked::Serve(options)) => match serve(*options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&*error, EXIT_SYSTEM),
         },
@@ -36,12 +48,66 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 }
 
 /// Prepares the process, then serves until told to stop.
-fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
-    let _pid_file = prepare(options)?;
-    let _signals = Signals::block()?;
-    // Here the shards start; then `signals.wait()` sleeps until they are to stop.
-    writeln!(std::io::stdout(), "{options:#?}")?;
-    Ok(())
+fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+    probe::kernel()?;
+    let _pid_file = prepare(&options)?;
+    let signals = Signals::block()?;
+    let plan = Plan::new(options.cores.len(), options.memory_limit_bytes);
+    let sockets = Sockets::open(&options)?;
+    let names = sockets.names();
+    let (hasher, cores) = (Hasher::random(), options.cores.clone());
+    let store = store_config(&options, &plan, &hasher);
+    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher);
+    let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
+    portfile::write_if_asked(&sockets.tcp)?;
+    log::line(
+        Level::Always,
+        format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
+    );
+    log::line(Level::Always, format_args!("{plan}"));
+    while signals.wait()? == Request::Reload {
+        log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
+    }
+    Ok(running.stop()?)
+}
+
+/// What the store of each shard is made from.
+fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig {
+    StoreConfig {
+        limit_bytes: plan.store_bytes,
+        item_size_max: options.item_size_max_bytes,
+        growth_factor: options.growth_factor,
+        min_item_bytes: options.item_size_min_bytes,
+        evict: options.evict,
+        cas: options.cas,
+        hasher: hasher.clone(),
+        huge_pages: if options.large_pages { HugePages::Explicit } else { HugePages::Transparent },
+    }
+}
+
+/// What all shards read and none writes.
+fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
+    let limits = Limits {
+        flush_allowed: options.allow_flush_all,
+        shutdown_allowed: options.allow_shutdown,
+        ..Limits::default()
+    };
+    Settings {
+        hasher,
+        limits,
+        requests_per_turn: options.requests_per_turn,
+        connections_max: options.conn_limit as usize,
+        refuse_when_full: options.maxconns_fast,
+        idle_timeout_s: options.idle_timeout_s,
+        set_verbosity: log::set_verbosity,
+        shutdown: signals::stop_this_process,
+        started: Instant::now(),
+        stopping: AtomicBool::new(false),
+        report: {
+            let reporter = Reporter::new(options, tcp_port);
+            Box::new(move |topic, shards| reporter.render(topic, shards))
+        },
+    }
 }
 
 /// Limits, background, user and pid file, in the one order that works: errors while there is a terminal to see them,

@@ -118,7 +118,10 @@ pub fn listen_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, Lis
 }
 
 /// The peer and local names of a connected socket, as `stats conns` prints them; `?` where the kernel does not say.
-pub fn names_of(connection: BorrowedFd<'_>) -> (String, String) {
+#[allow(unsafe_code)]
+pub fn names_of(fd: RawFd) -> (String, String) {
+    // SAFETY: borrowed for this call only; the connection table closes a descriptor only after it has left the table.
+    let connection = unsafe { BorrowedFd::borrow_raw(fd) };
     let socket = SockRef::from(&connection);
     let name = |address: io::Result<SockAddr>| match address {
         Ok(a) => match (a.as_socket(), a.as_pathname()) {

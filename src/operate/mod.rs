@@ -1,8 +1,8 @@
 //! What an operator sees and touches. So far the process itself: what it says (`log`), the resources it may use
 //! (`limits`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
-//! about it (`pidfile`, `portfile`) and how it is told to stop (`signals`).
+//! about it (`pidfile`, `portfile`), what it listens on (`sockets`) and how it is told to stop (`signals`); and the text of `stats` (`stats`).
 //!
-//! Everything here happens before the shards start or after they end, in the main thread, and without `unsafe`: the
+//! All but the last happens before the shards start or after they end, in the main thread, and without `unsafe`: the
 //! system calls go through `nix`.
 
 pub mod addresses;
@@ -13,3 +13,5 @@ pub mod pidfile;
 pub mod portfile;
 pub mod privileges;
 pub mod signals;
+pub mod sockets;
+pub mod stats;

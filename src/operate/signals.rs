@@ -40,6 +40,12 @@ impl Signals {
     }
 }
 
+/// Asks this process to stop, as SIGINT from outside does: the `shutdown` command.
+pub fn stop_this_process() {
+    // Cannot fail: the signal is valid and the process is our own.
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), Signal::SIGINT);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

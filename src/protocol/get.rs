@@ -147,6 +147,11 @@ impl LongGet {
         Some((Self { with_cas, state: State::NoKey }, used))
     }
 
+    /// The keys of a [`GetCommand`]: a line that is here whole and has been checked, to be taken in the same steps.
+    pub fn checked(with_cas: bool) -> Self {
+        Self { with_cas, state: State::Keys }
+    }
+
     /// Takes the next step in `input`, the bytes not used so far, and says how many bytes it used.
     pub fn next<'a>(&mut self, input: &'a [u8], limits: &Limits) -> (LongGetStep<'a>, usize) {
         if self.state == State::Refused {

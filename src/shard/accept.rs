@@ -7,11 +7,9 @@
 use super::Shard;
 use super::conn::Receive;
 use super::mesh::wire::Ask;
+use crate::protocol::reply::text;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
-
-/// What a connection beyond the limit is told.
-const TOO_MANY: &[u8] = b"ERROR Too many open connections\r\n";
 
 /// How long the listeners rest before they try again.
 const REST: Duration = Duration::from_millis(10);
@@ -54,7 +52,7 @@ impl Shard {
         if self.common.connections() + self.common_listeners >= settings.connections_max - 1 {
             if settings.refuse_when_full {
                 self.core.counters.rejected_connections += 1;
-                return self.ring.refuse(fd, TOO_MANY);
+                return self.ring.refuse(fd, text::TOO_MANY_CONNECTIONS);
             }
             self.rest();
         }
@@ -116,7 +114,8 @@ impl Shard {
 
     /// Takes every accept out of the ring.
     pub(super) fn end_accepts(&mut self) {
-        for index in (0..self.listeners.len() as u32).filter(|index| self.accepting.armed & (1 << index) != 0) {
+        for index in (0..self.listeners.len() as u32).filter(|index| self.accepting.armed & (1 << index) != 0)
+        {
             self.ring.cancel_accept(index);
         }
     }
@@ -124,7 +123,8 @@ impl Shard {
     /// Accepts again after a rest, when there may be room.
     pub(super) fn accept_again(&mut self) {
         let Some((since, tried)) = self.accepting.resting else { return };
-        let full = self.common.connections() + self.common_listeners >= self.core.settings.connections_max - 1;
+        let full =
+            self.common.connections() + self.common_listeners >= self.core.settings.connections_max - 1;
         if self.accepting.armed != 0 || full || tried.elapsed() < REST || self.stopping {
             return;
         }

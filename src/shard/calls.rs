@@ -92,7 +92,7 @@ impl Core {
     /// Sends a call to every shard; false when some way is full (nothing was sent then).
     pub fn start_call(&mut self, ticket: Ticket, call: Call, noreply: bool) -> bool {
         let (kind, argument) = call.encode();
-        if !self.out.all_have_room(Ask::Call(ticket, kind, argument).len()) {
+        if !self.out.all_have_room(Ask::Call(ticket, kind, argument).record_bytes()) {
             return false;
         }
         for to in (0..self.shards).filter(|to| *to != self.id) {

@@ -63,6 +63,7 @@ pub struct Conn {
 pub struct Conns {
     places: Vec<Conn>,
     free: Vec<u32>,
+    #[allow(clippy::vec_box)] // a session is boxed where it lives, in its connection; here it only rests
     spare: Vec<Box<Session>>,
 }
 
@@ -128,7 +129,7 @@ impl Conns {
     }
 
     /// Connections.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.places.len() - self.free.len()
     }
 

@@ -6,9 +6,9 @@
 use super::calls::Calls;
 use super::counters::Counters;
 use super::execute::{REPLY_MAX, Reply, execute};
+use super::mesh::Outbound;
 use super::mesh::held::Held;
 use super::mesh::wire::{Ask, Ticket};
-use super::mesh::Outbound;
 use super::request::KeyRequest;
 use super::settings::Settings;
 use crate::net::BlockPool;

@@ -11,8 +11,11 @@ use crate::store::{Arith, Found, Pinned, Store, Stored};
 /// Values up to this size are copied into the reply; larger ones are pinned and sent from where they are.
 pub const VALUE_COPY_MAX: usize = 4096;
 
-/// Bytes of the longest reply that is written: a copied value, its key (250), numbers and words.
-pub const REPLY_MAX: usize = VALUE_COPY_MAX + 512;
+/// Bytes of the longest reply without its value: a key (250), numbers and words.
+pub const WORDS_MAX: usize = 512;
+
+/// Bytes of the longest reply of a shard to its own connection: a copied value and words.
+pub const REPLY_MAX: usize = VALUE_COPY_MAX + WORDS_MAX;
 
 /// What was written: `len` bytes, and a value that follows them, itself followed by a line end.
 pub struct Reply {
@@ -22,7 +25,8 @@ pub struct Reply {
     pub value: Option<Pinned>,
 }
 
-/// Runs `request` and writes its reply into `out`, at least [`REPLY_MAX`] bytes long. With `noreply` nothing is written.
+/// Runs `request` and writes its reply into `out`: [`WORDS_MAX`] bytes and as many as a copied value may have; a larger
+/// value is pinned. With `noreply` nothing is written.
 pub fn execute(
     store: &mut Store,
     counters: &mut Counters,
@@ -46,7 +50,14 @@ pub fn execute(
         }
         Op::Incr | Op::Decr => return arith(store, counters, request, now_s, out),
         _ => {
-            let stored = store.set(request.key, request.mode(), request.flags, request.expires_s, request.value, now_s);
+            let stored = store.set(
+                request.key,
+                request.mode(),
+                request.flags,
+                request.expires_s,
+                request.value,
+                now_s,
+            );
             stored_words(counters, request.op, stored)
         }
     };
@@ -63,7 +74,13 @@ fn put(out: &mut [u8], words: &[u8]) -> usize {
     words.len()
 }
 
-fn get(store: &mut Store, counters: &mut Counters, request: &KeyRequest<'_>, now_s: u32, out: &mut [u8]) -> Reply {
+fn get(
+    store: &mut Store,
+    counters: &mut Counters,
+    request: &KeyRequest<'_>,
+    now_s: u32,
+    out: &mut [u8],
+) -> Reply {
     counters.cmd_get += 1;
     let found = store.get(request.key, now_s);
     tally(found.is_ok(), &mut counters.get_hits, &mut counters.get_misses);
@@ -94,8 +111,8 @@ fn value_reply(store: &mut Store, found: Found, with_cas: bool, out: &mut [u8]) 
     let item = store.item(found);
     let value_len = item.value_len();
     let cas = with_cas.then(|| item.cas());
-    let head = reply::write_value_header(out, item.key(), item.flags(), value_len, cas);
-    if value_len > VALUE_COPY_MAX {
+    let head = reply::write_value_header(out, item.key(), item.flags(), value_len as u32, cas);
+    if value_len > out.len() - WORDS_MAX {
         return Reply { len: head, value: Some(store.pin(found)) };
     }
     let end = head + value_len;
@@ -103,7 +120,13 @@ fn value_reply(store: &mut Store, found: Found, with_cas: bool, out: &mut [u8]) 
     Reply { len: end + put(&mut out[end..], b"\r\n"), value: None }
 }
 
-fn arith(store: &mut Store, counters: &mut Counters, request: &KeyRequest<'_>, now_s: u32, out: &mut [u8]) -> Reply {
+fn arith(
+    store: &mut Store,
+    counters: &mut Counters,
+    request: &KeyRequest<'_>,
+    now_s: u32,
+    out: &mut [u8],
+) -> Reply {
     let increment = request.op == Op::Incr;
     let (hits, misses) = match increment {
         true => (&mut counters.incr_hits, &mut counters.incr_misses),
@@ -113,8 +136,7 @@ fn arith(store: &mut Store, counters: &mut Counters, request: &KeyRequest<'_>, n
     let words = match result {
         Arith::Value(n) => {
             *hits += 1;
-            let digits = reply::write_number(out, n);
-            let len = digits + put(&mut out[digits..], b"\r\n");
+            let len = reply::write_number_line(out, n);
             return Reply { len: if request.noreply { 0 } else { len }, value: None };
         }
         Arith::NotFound => {

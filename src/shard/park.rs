@@ -58,7 +58,11 @@ pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
 impl Shard {
     /// Prepares the deep sleep; false when something has come up and there is no sleep.
     fn lie_down(&mut self) -> bool {
-        if self.stopping || !self.accepting.is_open() || !self.shared_waiters.is_empty() || self.core.out.has_late() {
+        if self.stopping
+            || !self.accepting.is_open()
+            || !self.shared_waiters.is_empty()
+            || self.core.out.has_late()
+        {
             return false;
         }
         self.ring.ring_on_completion(true);

@@ -4,12 +4,14 @@
 //! process and 4 MiB a shard at most, whatever the load.
 
 use super::mesh;
-use crate::net::blocks::BlockPool;
 use crate::net::RingConfig;
+use crate::net::blocks::BlockPool;
 use std::fmt;
 
-/// Receive buffers of a shard.
-pub const RECEIVE_BUFFERS: u16 = 512;
+/// Receive buffers of each of `shards` shards.
+pub const fn receive_buffers(shards: usize) -> u16 {
+    if shards <= 16 { 512 } else { 256 }
+}
 
 /// Bytes of one: several small requests, or a fair piece of a large value.
 pub const RECEIVE_BUFFER_BYTES: u32 = 4096;
@@ -59,7 +61,7 @@ impl Plan {
             limit_bytes,
             store_bytes: limit_bytes / shards,
             blocks,
-            receive_bytes: usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_BYTES as usize,
+            receive_bytes: usize::from(receive_buffers(shards)) * RECEIVE_BUFFER_BYTES as usize,
             block_bytes: BlockPool::footprint_bytes(blocks),
             mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards),
             loop_bytes: LOOP_BYTES,

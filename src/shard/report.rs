@@ -25,14 +25,15 @@ impl Shard {
     fn snapshot(&self, topic: Topic) -> Snapshot {
         let store = &self.core.store;
         let with_classes = matches!(topic, Topic::Items | Topic::Slabs);
-        let classes = (1..=store.classes()).filter(|_| with_classes);
+        let classes = (1..=store.class_max()).filter(|_| with_classes);
         Snapshot {
             shard: self.core.id,
             cpu: self.cpu,
-            connections: self.conns.len() + self.listeners.len(),
+            connections: self.conns.count() + self.listeners.len(),
+            listeners: self.listeners.len(),
             accepting: self.accepting.is_open(),
             counters: self.core.counters.clone(),
-            store: store.counters().clone(),
+            store: *store.counters(),
             footprint: store.footprint(),
             classes: classes.filter_map(|class| Some((class, store.class_stats(class)?))).collect(),
             conns: if topic == Topic::Conns { self.conn_reports() } else { Vec::new() },

@@ -17,13 +17,16 @@ use super::slots::{Slot, Slots};
 use super::storage::{Receiving, StoreLine};
 use crate::net::Outbox;
 use crate::protocol::reply::text;
-use crate::protocol::{Command, Exptime, Frame, frame, parse};
+use crate::protocol::{Command, Exptime, Frame, LongGet, LongGetStep, frame, parse};
 
 /// Keys one session may run in one turn, whatever the number of requests they come in: the bound of a large multi-get.
 pub const KEYS_PER_TURN: u32 = 512;
 
 /// Bytes of a `get` line without end at which its keys are run as they come, instead of waiting for the whole line.
 const LONG_GET_BYTES: usize = 16 * 1024;
+
+/// The most detail `verbosity` sets, as in memcached.
+const VERBOSITY_MAX: u32 = 2;
 
 /// Why a session stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub(super) enum Mode {
     /// At the start of a command line.
     Line,
     /// Inside the keys of a get, gets, gat or gats.
-    Keys { op: Op, expires_s: u32 },
+    Keys { keys: LongGet, op: Op, expires_s: u32 },
     /// A value too large to buffer is being received.
     Value(Box<Receiving>),
     /// This many bytes are to be thrown away.
@@ -105,7 +108,10 @@ impl Default for Session {
 impl Session {
     /// Nothing received waits, nothing is outstanding, nothing is unsent: the session may be put away.
     pub fn is_idle(&self) -> bool {
-        self.input.is_empty() && self.slots.is_empty() && self.out.is_idle() && matches!(self.mode, Mode::Line)
+        self.input.is_empty()
+            && self.slots.is_empty()
+            && self.out.is_idle()
+            && matches!(self.mode, Mode::Line)
     }
 
     /// Bytes received and not used yet.
@@ -157,7 +163,7 @@ impl Session {
             }
             let step = match self.mode {
                 Mode::Line => self.line(core, id, rest),
-                Mode::Keys { op, expires_s } => self.key(core, id, rest, op, expires_s),
+                Mode::Keys { keys, op, expires_s } => self.key(core, id, rest, (keys, op, expires_s)),
                 Mode::Value(_) => self.value(core, id, rest),
                 Mode::Skip(left) => self.skip(rest, left),
             };
@@ -184,12 +190,20 @@ impl Session {
         step
     }
 
-    fn command(&mut self, core: &mut Core, id: ConnId, command: Command<'_>, used: usize, rest: &[u8]) -> Step {
+    fn command(
+        &mut self,
+        core: &mut Core,
+        id: ConnId,
+        command: Command<'_>,
+        used: usize,
+        rest: &[u8],
+    ) -> Step {
         match command {
             Command::Get(get) => {
                 let expires_s = get.touch.map_or(0, |t| core.expires_s(t));
-                self.mode = Mode::Keys { op: get_op(get.with_cas, get.touch), expires_s };
-                Step::on(rest.len() - used)
+                let (keys, op) = (LongGet::checked(get.with_cas), get_op(get.with_cas, get.touch));
+                self.mode = Mode::Keys { keys, op, expires_s };
+                Step::on(get.keys.offset())
             }
             Command::Store(line) => self.store(core, id, &StoreLine::new(core, &line), used, rest),
             Command::Arith { key, delta, increment, noreply } => {
@@ -200,7 +214,9 @@ impl Session {
                 let expires_s = core.expires_s(exptime);
                 self.keyed(core, id, KeyRequest { expires_s, ..simple(core, Op::Touch, key, noreply) }, used)
             }
-            Command::Delete { key, noreply } => self.keyed(core, id, simple(core, Op::Delete, key, noreply), used),
+            Command::Delete { key, noreply } => {
+                self.keyed(core, id, simple(core, Op::Delete, key, noreply), used)
+            }
             Command::FlushAll { exptime, noreply } => {
                 let call = Call::flush(core.flush_at_s(exptime));
                 self.call(core, id, call, noreply, used)
@@ -209,15 +225,15 @@ impl Session {
                 Ok(call) => self.call(core, id, call, false, used),
                 Err(words) => self.reply(core, words, used),
             },
-            Command::Version => self.reply(core, core.settings.version_reply, used),
+            Command::Version => self.reply(core, text::VERSION, used),
             Command::Verbosity { level, noreply } => {
-                core.settings.set_verbosity(level);
+                (core.settings.set_verbosity)(level.min(VERBOSITY_MAX) as u8);
                 self.reply(core, if noreply { b"" } else { text::OK }, used)
             }
-            Command::Shutdown { graceful: _ } => match core.settings.shut_down() {
-                true => Step { used, stop: Some(Stop::Close) },
-                false => self.reply(core, text::SHUTDOWN_NOT_ENABLED, used),
-            },
+            Command::Shutdown { graceful: _ } => {
+                (core.settings.shutdown)();
+                Step { used, stop: Some(Stop::Close) }
+            }
             Command::Quit | Command::Close => Step { used, stop: Some(Stop::Close) },
             Command::Reply(words) => self.reply(core, words, used),
             Command::ReplyAndSkip { text, skip } => {
@@ -259,7 +275,13 @@ impl Session {
     }
 
     /// Runs a keyed request here or sends it to its owner.
-    pub(super) fn keyed(&mut self, core: &mut Core, id: ConnId, request: KeyRequest<'_>, used: usize) -> Step {
+    pub(super) fn keyed(
+        &mut self,
+        core: &mut Core,
+        id: ConnId,
+        request: KeyRequest<'_>,
+        used: usize,
+    ) -> Step {
         let owner = core.owner(request.key.hash);
         if owner != core.id {
             return self.foreign(core, id, owner, &request, used);
@@ -275,10 +297,11 @@ impl Session {
             }
         } else {
             let Some(room) = self.out.space(&mut core.pool, REPLY_MAX) else { return self.no_room(core) };
-            let reply = execute(&mut core.store, &mut core.counters, &request, core.now_s, room);
+            let reply =
+                execute(&mut core.store, &mut core.counters, &request, core.now_s, &mut room[..REPLY_MAX]);
             self.out.wrote(reply.len);
             if let Some(value) = reply.value {
-                let len = value.len();
+                let len = value.value_len();
                 self.out.push_value(core.held(value), len);
             }
         }
@@ -286,7 +309,14 @@ impl Session {
         Step::on(used)
     }
 
-    fn foreign(&mut self, core: &mut Core, id: ConnId, owner: usize, request: &KeyRequest<'_>, used: usize) -> Step {
+    fn foreign(
+        &mut self,
+        core: &mut Core,
+        id: ConnId,
+        owner: usize,
+        request: &KeyRequest<'_>,
+        used: usize,
+    ) -> Step {
         if self.slots.is_full() || self.out.is_full() {
             return Step::stop(Stop::WaitOwn);
         }
@@ -320,12 +350,35 @@ impl Session {
     }
 
     /// Runs the next key of a get, or ends it.
-    fn key(&mut self, core: &mut Core, id: ConnId, rest: &[u8], op: Op, expires_s: u32) -> Step {
-        todo_key(self, core, id, rest, op, expires_s)
+    fn key(&mut self, core: &mut Core, id: ConnId, rest: &[u8], at: (LongGet, Op, u32)) -> Step {
+        let (mut keys, op, expires_s) = at;
+        if self.keys_left == 0 {
+            return Step::stop(Stop::Yield);
+        }
+        let (next, used) = keys.next(rest, &core.settings.limits);
+        let step = match next {
+            LongGetStep::Key(key) => {
+                self.keys_left -= 1;
+                self.keyed(core, id, KeyRequest { expires_s, ..simple(core, op, key, false) }, used)
+            }
+            LongGetStep::Incomplete => Step { used, stop: Some(Stop::NeedInput) },
+            LongGetStep::Done { text } => self.reply(core, text, used),
+        };
+        let taken = step.stop.is_none_or(|stop| stop == Stop::NeedInput);
+        match next {
+            LongGetStep::Done { .. } if taken => self.mode = Mode::Line,
+            _ if taken => self.mode = Mode::Keys { keys, op, expires_s },
+            _ => {}
+        }
+        step
     }
 
+    /// A get whose line is longer than what is worth waiting for: its keys are run as they come.
     fn long_get(&mut self, rest: &[u8]) -> Step {
-        todo_long(self, rest)
+        let Some((keys, used)) = LongGet::open(rest) else { return Step::stop(Stop::Close) };
+        self.mode = Mode::Keys { keys, op: get_op(keys.with_cas, None), expires_s: 0 };
+        self.requests_left -= 1;
+        Step::on(used)
     }
 
     fn skip(&mut self, rest: &[u8], left: u64) -> Step {
@@ -359,7 +412,7 @@ impl Session {
                 n if n < len => Err(Slot::Ready { start: start + n, len: len - n, value }),
                 _ => {
                     if let Some(value) = value {
-                        let len = value.value.len();
+                        let len = value.value.value_len();
                         out.push_value(value, len);
                     }
                     Ok(())

@@ -4,7 +4,7 @@
 use super::snapshot::{Snapshot, Topic};
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The shard clock's first second; 1 is before the start.
@@ -27,16 +27,14 @@ pub struct Settings {
     pub refuse_when_full: bool,
     /// TCP connections idle for longer are closed; 0 is never (`-o idle_timeout`).
     pub idle_timeout_s: u32,
-    /// The answer to `version`.
-    pub version_reply: &'static [u8],
     /// Renders `stats`.
     pub report: Box<Report>,
-    /// What `shutdown` does, when enabled (`-A`).
-    pub shutdown: Option<Box<dyn Fn() + Send + Sync>>,
+    /// What `verbosity` does.
+    pub set_verbosity: fn(u8),
+    /// What `shutdown` does.
+    pub shutdown: fn(),
     /// Where shards start counting time.
     pub started: Instant,
-    /// As typed, changed by the `verbosity` command.
-    pub verbosity: AtomicU8,
     /// The server stops: no new connections, answer what has arrived.
     pub stopping: AtomicBool,
 }
@@ -51,22 +49,6 @@ impl Settings {
     pub fn expires_s(&self, exptime: Exptime, now_s: u32) -> u32 {
         let unix_now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         exptime.to_expires_s(now_s, unix_now_s)
-    }
-
-    /// Most detail is 2, as in memcached.
-    pub fn set_verbosity(&self, level: u32) {
-        self.verbosity.store(level.min(2) as u8, Ordering::Relaxed);
-    }
-
-    /// Starts the shutdown if the `shutdown` command is enabled.
-    pub fn shut_down(&self) -> bool {
-        match &self.shutdown {
-            Some(shutdown) => {
-                shutdown();
-                true
-            }
-            None => false,
-        }
     }
 
     /// The server is to stop.

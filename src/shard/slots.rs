@@ -154,8 +154,7 @@ mod tests {
 
     #[test]
     fn answers_in_any_order_leave_in_request_order() {
-        let mut slots = Slots::default();
-        slots.first = u32::MAX - 1; // numbers wrap
+        let mut slots = Slots { first: u32::MAX - 1, ..Slots::default() }; // numbers wrap
         let a = slots.open();
         slots.push(b"B ", None);
         slots.push(b"C ", None);

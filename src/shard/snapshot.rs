@@ -69,6 +69,8 @@ pub struct Snapshot {
     pub cpu: usize,
     /// Its connections, listeners included.
     pub connections: usize,
+    /// Its listeners.
+    pub listeners: usize,
     /// It accepts connections.
     pub accepting: bool,
     /// What the loop counted.

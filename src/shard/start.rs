@@ -5,7 +5,7 @@ use super::calls::Calls;
 use super::common::Common;
 use super::core::Core;
 use super::execute::REPLY_MAX;
-use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RECEIVE_BUFFERS, RING};
+use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RING, receive_buffers};
 use super::settings::Settings;
 use super::{Shard, mesh, park, turn, upkeep};
 use crate::net::receive::ReceiveBuffers;
@@ -99,7 +99,9 @@ pub fn start(
         match started.recv() {
             Ok((_, Ok(()))) => {}
             Ok((id, Err(reason))) => return Err(failed(id, reason)),
-            Err(_) => return Err(failed(0, "its executor could not be made: see `ulimit -l` and `ulimit -n`")),
+            Err(_) => {
+                return Err(failed(0, "its executor could not be made: see `ulimit -l` and `ulimit -n`"));
+            }
         }
     }
     Ok(running)
@@ -144,7 +146,8 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<(), String>)>) -> std::i
     let executor = glommio::executor();
     let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
     let side = executor.create_task_queue(Shares::Static(UPKEEP_SHARES), Latency::NotImportant, "upkeep");
-    let upkeep = glommio::spawn_local_into(upkeep::look_after(shard.clone()), side).map_err(std::io::Error::other)?;
+    let upkeep =
+        glommio::spawn_local_into(upkeep::look_after(shard.clone()), side).map_err(std::io::Error::other)?;
     let serving = glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?;
     let result = serving.await;
     upkeep.cancel().await;
@@ -155,9 +158,10 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<(), String>)>) -> std::i
 fn make(parts: Parts) -> Result<Shard, String> {
     let Parts { id, cpu, plan, settings, common, listeners, common_listeners, bell, store, mesh } = parts;
     let ring = Ring::new(RING).map_err(|e| probe::explain(e).to_string())?;
-    let buffers = ReceiveBuffers::new(&ring.submitter(), RECEIVE_BUFFERS, RECEIVE_BUFFER_BYTES);
+    let buffers = ReceiveBuffers::new(&ring.submitter(), receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
     let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;
-    let pool = BlockPool::new(plan.blocks).map_err(|e| format!("no memory for {} send blocks: {e}", plan.blocks))?;
+    let pool =
+        BlockPool::new(plan.blocks).map_err(|e| format!("no memory for {} send blocks: {e}", plan.blocks))?;
     let store = Store::new(&store).map_err(|e| e.to_string())?;
     common.set_ring_fd(id, ring.fd());
     let (out, inbound) = mesh;

@@ -47,7 +47,7 @@ impl Shard {
             self.stop.closing = true;
             self.close_all(late);
         }
-        if self.conns.len() == 0 && self.stop.closing && !self.stop.done {
+        if self.conns.count() == 0 && self.stop.closing && !self.stop.done {
             self.stop.done = true;
             self.common.done_serving();
         }

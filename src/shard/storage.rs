@@ -114,7 +114,8 @@ impl Session {
         line_len: usize,
         rest: &[u8],
     ) -> Step {
-        if line.len > VALUE_COPY_MAX {
+        let own = core.owner(line.request.key.hash) == core.id;
+        if line.len > if own { VALUE_COPY_MAX } else { core.out.copy_max } {
             return self.store_large(core, id, line, line_len);
         }
         let end = line_len + line.len;
@@ -145,7 +146,14 @@ impl Session {
         }
         core.counters.cmd_local += 1;
         let mut receiving = Receiving::new(line, owner);
-        match core.store.reserve(request.key, request.mode(), request.flags, request.expires_s, line.len, core.now_s) {
+        match core.store.reserve(
+            request.key,
+            request.mode(),
+            request.flags,
+            request.expires_s,
+            line.len,
+            core.now_s,
+        ) {
             Ok(upload) => {
                 receiving.state = State::Filling(upload);
                 self.mode = Mode::Value(receiving);
@@ -180,7 +188,9 @@ impl Session {
 
     /// Takes what has come of a large value.
     pub(super) fn value(&mut self, core: &mut Core, id: ConnId, rest: &[u8]) -> Step {
-        let Mode::Value(mut receiving) = std::mem::replace(&mut self.mode, Mode::Line) else { return Step::on(0) };
+        let Mode::Value(mut receiving) = std::mem::replace(&mut self.mode, Mode::Line) else {
+            return Step::on(0);
+        };
         match receiving.state {
             State::Asked => {
                 self.mode = Mode::Value(receiving);
@@ -189,7 +199,8 @@ impl Session {
             State::Filling(mut upload) => {
                 let n = upload.remaining().min(rest.len());
                 upload.write(&rest[..n]);
-                receiving.state = if upload.remaining() == 0 { State::Full(upload) } else { State::Filling(upload) };
+                receiving.state =
+                    if upload.remaining() == 0 { State::Full(upload) } else { State::Filling(upload) };
                 self.mode = Mode::Value(receiving);
                 Step::on(n)
             }
@@ -225,7 +236,7 @@ impl Session {
             core.commit_at(receiving.owner, ticket, &request, upload);
             return Step::on(2);
         } else {
-            let stored = core.store.commit(upload, request.key.hash, request.mode(), core.now_s);
+            let stored = core.store.commit(upload, request.mode(), core.now_s);
             stored_words(&mut core.counters, request.op, stored)
         };
         if !receiving.noreply {

@@ -59,6 +59,7 @@ impl Shard {
         self.buffers.publish();
         self.rearm_starved();
         self.flush_mesh();
+        self.accept_again();
         if self.stopping {
             return Ok(self.stop_step(busy));
         }
@@ -202,7 +203,9 @@ impl Shard {
         }
         match conn.session.take() {
             // What was received before the end is still answered.
-            Some(session) if conn.ended && !conn.queued && !conn.waits => self.stopped(index, session, Stop::NeedInput),
+            Some(session) if conn.ended && !conn.queued && !conn.waits => {
+                self.stopped(index, session, Stop::NeedInput)
+            }
             session => {
                 if conn.ended && session.is_none() {
                     conn.life = Life::Dead;
@@ -264,7 +267,8 @@ impl Shard {
     /// Takes the answers of the peers, then does what they ask.
     fn hear_peers(&mut self) -> bool {
         let mut busy = false;
-        for peer in (0..self.core.shards).filter(|peer| *peer != self.core.id) {
+        let own = self.core.id;
+        for peer in (0..self.core.shards).filter(|peer| *peer != own) {
             busy |= self.hear_answers(peer);
             busy |= self.hear_asks(peer);
         }
@@ -316,7 +320,9 @@ impl Shard {
                 session.answer(&mut self.core, ticket.slot, text, value);
             }
             Answer::Reserved(_, result) => session.reserved(&mut self.core, result),
-            Answer::Done(_) => session.answer_heap(&mut self.core, ticket.slot, call_text.unwrap_or_default()),
+            Answer::Done(_) => {
+                session.answer_heap(&mut self.core, ticket.slot, call_text.unwrap_or_default())
+            }
         }
         self.went_on(ticket.conn, session);
     }
@@ -351,7 +357,7 @@ impl Shard {
                 core.out.answer_commit(peer, len);
             }
             Ask::Commit(ticket, r, upload) => {
-                let stored = core.store.commit(upload, r.key.hash, r.mode(), core.now_s);
+                let stored = core.store.commit(upload, r.mode(), core.now_s);
                 let words = stored_words(&mut core.counters, r.op, stored);
                 let Some(room) = core.out.answer_room(peer).filter(|_| !r.noreply) else { return };
                 wire::reply_room(room)[..words.len()].copy_from_slice(words);

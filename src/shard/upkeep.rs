@@ -45,7 +45,10 @@ impl Shard {
         for index in self.idle_check_at..end {
             let (now_s, limit_s) = (self.core.now_s, self.core.settings.idle_timeout_s);
             let Some(conn) = self.conns.get(index) else { continue };
-            if conn.life == Life::Open && conn.session.is_none() && now_s.saturating_sub(conn.last_command_s) > limit_s {
+            if conn.life == Life::Open
+                && conn.session.is_none()
+                && now_s.saturating_sub(conn.last_command_s) > limit_s
+            {
                 conn.life = Life::Dead;
                 self.core.counters.idle_kicks += 1;
                 self.close_step(index);

@@ -16,6 +16,13 @@ pub struct Held {
 // `store::pins`), and the slices do not depend on where the pin itself is.
 unsafe impl StableBytes for Held {
     fn slices(&self, skip: usize, each: &mut dyn FnMut(&[u8]) -> bool) {
-        self.value.slices(skip, each);
+        let mut skip = skip;
+        for piece in self.value.segments() {
+            let skipped = skip.min(piece.len());
+            skip -= skipped;
+            if skipped < piece.len() && !each(&piece[skipped..]) {
+                return;
+            }
+        }
     }
 }

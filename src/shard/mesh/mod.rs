@@ -11,17 +11,26 @@ pub mod held;
 pub mod queue;
 pub mod wire;
 
+use super::execute::VALUE_COPY_MAX;
 use queue::{Consumer, Producer, queue};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use wire::{ANSWER_MAX, Ask};
+use wire::{Ask, record_max};
 
-/// Smallest queue: four of the longest records.
-const QUEUE_MIN_BYTES: usize = (4 * (ANSWER_MAX + 8)).next_power_of_two();
+/// Up to this many shards, queues are large; beyond, there are so many of them that each has to be small.
+const FEW_SHARDS: usize = 16;
+/// All queues that lead to one shard together, about.
+const INBOUND_BYTES: usize = 1024 * 1024;
 /// Largest queue, for few shards.
 const QUEUE_MAX_BYTES: usize = 256 * 1024;
-/// All queues that lead to one shard together, as far as the smallest allows.
-const INBOUND_BYTES: usize = 1024 * 1024;
+/// Smallest queue: two of the longest records among many shards.
+const QUEUE_MIN_BYTES: usize = 4096;
+
+/// Values up to this size are copied into the records of the mesh among `shards` shards; larger ones stay where they are
+/// and are read, or written, in place.
+pub const fn copy_max(shards: usize) -> usize {
+    if shards <= FEW_SHARDS { VALUE_COPY_MAX } else { 1024 }
+}
 
 /// Bytes of one queue among `shards` shards.
 pub const fn queue_bytes(shards: usize) -> usize {
@@ -40,6 +49,8 @@ pub const fn queue_bytes(shards: usize) -> usize {
 /// The writing ends of one shard, by peer; its own place is empty.
 pub struct Outbound {
     peers: Vec<Option<Outward>>,
+    /// Values up to this size are copied into a record.
+    pub copy_max: usize,
 }
 
 struct Outward {
@@ -65,7 +76,12 @@ pub fn connect(shards: usize) -> Vec<(Outbound, Inbound)> {
         (0..len).map(|_| None).collect()
     }
     let mut ends: Vec<_> = (0..shards)
-        .map(|_| (Outbound { peers: empty(shards) }, Inbound { asks: empty(shards), answers: empty(shards) }))
+        .map(|_| {
+            (
+                Outbound { peers: empty(shards), copy_max: copy_max(shards) },
+                Inbound { asks: empty(shards), answers: empty(shards) },
+            )
+        })
         .collect();
     for from in 0..shards {
         for to in (0..shards).filter(|to| *to != from) {
@@ -83,7 +99,7 @@ impl Outbound {
     /// Queues an ask for shard `to`; false when it has to wait (nothing was taken then).
     pub fn ask(&mut self, to: usize, ask: Ask<'_>) -> bool {
         let Some(Outward { asks, late, .. }) = self.peers[to].as_mut() else { return false };
-        let len = ask.len();
+        let len = ask.record_bytes();
         match asks.reserve(len) {
             Some(room) if late.is_empty() => {
                 ask.encode(room);
@@ -108,7 +124,7 @@ impl Outbound {
 
     /// Room for an answer to shard `to`, to be written with the functions of [`wire`] and then committed.
     pub fn answer_room(&mut self, to: usize) -> Option<&mut [u8]> {
-        self.peers[to].as_mut()?.answers.reserve(ANSWER_MAX)
+        self.peers[to].as_mut()?.answers.reserve(record_max(self.copy_max))
     }
 
     /// Ends the answer begun with [`answer_room`](Self::answer_room).
@@ -147,7 +163,7 @@ impl Outbound {
 impl Outward {
     fn drain_late(&mut self) {
         while let Some(ask) = self.late.front() {
-            let len = ask.len();
+            let len = ask.record_bytes();
             let Some(room) = self.asks.reserve(len) else { return };
             if let Some(ask) = self.late.pop_front() {
                 ask.encode(room);
@@ -195,5 +211,46 @@ impl Parked {
     /// True once for a sleeping shard: the caller then wakes it, the others need not.
     fn take(&self, id: usize) -> bool {
         self.0[id].0.load(Ordering::Relaxed) && self.0[id].0.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_record_fits_every_queue() {
+        for shards in 2..=512 {
+            assert!(2 * (record_max(copy_max(shards)) + 16) <= queue_bytes(shards), "{shards} shards");
+        }
+    }
+
+    #[test]
+    fn a_late_ask_goes_before_newer_ones_and_none_is_lost() {
+        let mut ends = connect(2);
+        let (mut out, _) = ends.remove(0);
+        let mut inbound = ends.remove(0).1;
+        let call = |n| Ask::Call(wire::Ticket::default(), n, 0);
+        let mut sent = 0;
+        while out.ask(1, call(sent)) {
+            sent += 1;
+        }
+        out.ask_surely(1, call(sent));
+        assert!(out.has_late() && !out.ask(1, call(999_999)) && !out.all_have_room(0));
+        let parked = Parked::new(2);
+        parked.announce(1);
+        let mut woken = Vec::new();
+        let mut heard = 0;
+        while heard <= sent {
+            out.flush(&parked, |peer| woken.push(peer));
+            let Some(queue) = inbound.asks[0].as_mut() else { panic!("shard 1 hears shard 0") };
+            while let Some(Ask::Call(_, n, _)) = wire::next_ask(queue) {
+                assert_eq!(n, heard);
+                heard += 1;
+            }
+            inbound.publish();
+        }
+        assert_eq!(woken, [1], "woken once");
+        assert!(!out.has_late() && inbound.is_empty());
     }
 }

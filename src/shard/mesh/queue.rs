@@ -62,13 +62,17 @@ pub struct Consumer {
     tail: u64, // what we last saw of the producer
 }
 
-/// A queue of `capacity_bytes` (rounded up to a power of two). Records of up to a quarter of it always fit some time.
+/// A queue of `capacity_bytes` (rounded up to a power of two). Records of up to half of it, headers included, always fit
+/// some time.
 pub fn queue(capacity_bytes: usize) -> (Producer, Consumer) {
     let words = capacity_bytes.next_power_of_two() / 8;
     let zero = || Position(AtomicU64::new(0));
     let memory = (0..words).map(|_| UnsafeCell::new(0)).collect();
     let shared = Arc::new(Shared { tail: zero(), head: zero(), memory });
-    (Producer { shared: shared.clone(), tail: 0, published: 0, head: 0, skipped: 0 }, Consumer { shared, head: 0, published: 0, tail: 0 })
+    (
+        Producer { shared: shared.clone(), tail: 0, published: 0, head: 0, skipped: 0 },
+        Consumer { shared, head: 0, published: 0, tail: 0 },
+    )
 }
 
 impl Producer {
@@ -76,7 +80,7 @@ impl Producer {
     /// [`commit`](Self::commit); reserving again without a commit gives the same room.
     pub fn reserve(&mut self, len: usize) -> Option<&mut [u8]> {
         let capacity = self.shared.capacity();
-        debug_assert!(HEADER_BYTES + len <= capacity / 4, "a record of {len} bytes in a queue of {capacity}");
+        debug_assert!(HEADER_BYTES + len <= capacity / 2, "a record of {len} bytes in a queue of {capacity}");
         let need = HEADER_BYTES + len.next_multiple_of(8);
         let at = self.tail as usize & (capacity - 1);
         let skipped = if capacity - at < need { capacity - at } else { 0 };
@@ -128,7 +132,7 @@ impl Producer {
 
 impl Consumer {
     /// Takes the next record. Its bytes stay readable until the next call or [`publish`](Self::publish).
-    pub fn next(&mut self) -> Option<&[u8]> {
+    pub fn take(&mut self) -> Option<&[u8]> {
         if !self.has_next() {
             return None;
         }
@@ -185,10 +189,10 @@ mod tests {
     fn records_are_seen_when_published_and_room_returns_when_published() {
         let (mut producer, mut consumer) = queue(256);
         assert!(put(&mut producer, b"hello"));
-        assert!(consumer.next().is_none());
+        assert!(consumer.take().is_none());
         assert!(producer.publish() && !producer.publish());
-        assert_eq!(consumer.next(), Some(&b"hello"[..]));
-        assert!(consumer.next().is_none() && consumer.is_empty());
+        assert_eq!(consumer.take(), Some(&b"hello"[..]));
+        assert!(consumer.take().is_none() && consumer.is_empty());
         let mut count = 0;
         while put(&mut producer, &[7; 48]) {
             count += 1;
@@ -196,7 +200,7 @@ mod tests {
         assert_eq!(count, 4, "56 bytes a record in 256, of which 16 are not given back yet");
         consumer.publish();
         producer.publish();
-        assert_eq!(consumer.next(), Some(&[7u8; 48][..]));
+        assert_eq!(consumer.take(), Some(&[7u8; 48][..]));
     }
 
     #[test]
@@ -208,9 +212,9 @@ mod tests {
         producer.reserve(100).expect("room")[..1].copy_from_slice(b"d");
         producer.commit(1);
         producer.publish();
-        assert_eq!(consumer.next(), Some(&b"abc"[..]));
-        assert_eq!(consumer.next(), Some(&b"d"[..]));
-        assert!(consumer.next().is_none());
+        assert_eq!(consumer.take(), Some(&b"abc"[..]));
+        assert_eq!(consumer.take(), Some(&b"d"[..]));
+        assert!(consumer.take().is_none());
     }
 
     /// Two threads, records of all lengths, each with its number and a sum: order, content and nothing lost.
@@ -237,7 +241,7 @@ mod tests {
                 consumer.publish();
                 std::thread::yield_now();
             }
-            let record = consumer.next().expect("just seen");
+            let record = consumer.take().expect("just seen");
             assert_eq!(record[..4], n.to_le_bytes());
             assert_eq!(record.len(), 4 + (n as usize * 7) % 900);
             assert!(record[4..].iter().all(|b| *b == n as u8));

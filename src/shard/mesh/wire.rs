@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::queue::Consumer;
-use crate::shard::execute::REPLY_MAX;
+use crate::shard::execute::WORDS_MAX;
 use crate::shard::request::{KeyRequest, Op};
 use crate::store::{Key, Pinned, Stored, Upload};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -92,8 +92,10 @@ struct Header {
 
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// Bytes of the longest answer.
-pub const ANSWER_MAX: usize = HEADER_BYTES + REPLY_MAX;
+/// Bytes of the longest record when values of up to `copy_max` bytes are copied: header, key or words, value.
+pub const fn record_max(copy_max: usize) -> usize {
+    HEADER_BYTES + WORDS_MAX + copy_max
+}
 
 impl Header {
     fn new(kind: Kind) -> Header {
@@ -118,7 +120,7 @@ impl Header {
 
 impl Ask<'_> {
     /// Bytes of the record.
-    pub fn len(&self) -> usize {
+    pub fn record_bytes(&self) -> usize {
         match self {
             Ask::Key(_, r) | Ask::Reserve(_, r, _) | Ask::Commit(_, r, _) => {
                 HEADER_BYTES + r.key.bytes.len() + r.value.len()
@@ -127,7 +129,7 @@ impl Ask<'_> {
         }
     }
 
-    /// Writes the record into `out`, which is exactly [`len`](Self::len) bytes long.
+    /// Writes the record into `out`, which is exactly [`record_bytes`](Self::record_bytes) bytes long.
     pub fn encode(self, out: &mut [u8]) {
         let (header, key, value): (_, &[u8], &[u8]) = match self {
             Ask::Key(ticket, r) => (Header::of_request(Kind::Key, ticket, &r), r.key.bytes, r.value),
@@ -141,8 +143,12 @@ impl Ask<'_> {
                 header.raw = upload.into_raw();
                 (header, r.key.bytes, &[])
             }
-            Ask::Abandon(upload) => (Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) }, &[], &[]),
-            Ask::Release(pinned) => (Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) }, &[], &[]),
+            Ask::Abandon(upload) => {
+                (Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) }, &[], &[])
+            }
+            Ask::Release(pinned) => {
+                (Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) }, &[], &[])
+            }
             Ask::Call(ticket, kind, argument) => {
                 let raw = [u64::from(kind), u64::from(argument), 0];
                 (Header { ticket, raw, ..Header::new(Kind::Call) }, &[], &[])
@@ -196,14 +202,14 @@ impl Ask<'_> {
 
 /// Takes the next ask of a peer.
 pub fn next_ask(queue: &mut Consumer) -> Option<Ask<'_>> {
-    // SAFETY: the queues of asks carry only what `Ask::encode` wrote, and `next` gives each record once.
-    queue.next().and_then(|record| unsafe { Ask::decode(record) })
+    // SAFETY: the queues of asks carry only what `Ask::encode` wrote, and `take` gives each record once.
+    queue.take().and_then(|record| unsafe { Ask::decode(record) })
 }
 
 /// Takes the next answer of a peer.
 pub fn next_answer(queue: &mut Consumer) -> Option<Answer<'_>> {
-    // SAFETY: the queues of answers carry only what the functions above wrote, and `next` gives each record once.
-    queue.next().and_then(|record| unsafe { Answer::decode(record) })
+    // SAFETY: the queues of answers carry only what the functions above wrote, and `take` gives each record once.
+    queue.take().and_then(|record| unsafe { Answer::decode(record) })
 }
 
 /// The part of an answer's room that the reply's text is written into, before [`finish_reply`].
@@ -251,8 +257,11 @@ impl Answer<'_> {
         let (ticket, raw) = (header.ticket, header.raw);
         Some(match header.kind {
             k if k == Kind::Reply as u8 => Answer::Reply(ticket, text, None),
-            // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
-            k if k == Kind::ReplyValue as u8 => Answer::Reply(ticket, text, Some(unsafe { Pinned::from_raw(raw) })),
+            k if k == Kind::ReplyValue as u8 => {
+                // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
+                let value = unsafe { Pinned::from_raw(raw) };
+                Answer::Reply(ticket, text, Some(value))
+            }
             // SAFETY: as above.
             k if k == Kind::Reserved as u8 => Answer::Reserved(ticket, Ok(unsafe { Upload::from_raw(raw) })),
             k if k == Kind::Refused as u8 => {

@@ -1,0 +1,44 @@
+//! The text of `stats`: what the shards report, added up, under memcached's names and in memcached's order.
+//!
+//! A key whose mechanism does not exist here is 0, never invented; `docs/using.md` lists them.
+
+mod classes;
+mod general;
+mod settings;
+mod shards;
+mod text;
+
+use crate::options::Options;
+use crate::shard::snapshot::{Snapshot, Topic};
+use std::time::Instant;
+use text::Stats;
+
+/// Renders any report; made once, shared by all shards.
+pub struct Reporter {
+    options: Options,
+    tcp_port: u16,
+    started: Instant,
+}
+
+impl Reporter {
+    /// For a server with these options, listening on `tcp_port` (0: no TCP), started now.
+    pub fn new(options: Options, tcp_port: u16) -> Reporter {
+        Reporter { options, tcp_port, started: Instant::now() }
+    }
+
+    /// The text of a report, from the parts of all shards.
+    pub fn render(&self, topic: Topic, shards: &[Snapshot]) -> Vec<u8> {
+        let mut stats = Stats::default();
+        match topic {
+            Topic::General => general::write(&mut stats, self, shards),
+            Topic::Settings => settings::write(&mut stats, self),
+            Topic::Items => classes::write_items(&mut stats, shards),
+            Topic::Slabs => classes::write_slabs(&mut stats, shards),
+            // Sizes are not tracked (`-o track_sizes` has no meaning here), which is memcached's default too.
+            Topic::Sizes => stats.put("sizes_status", "disabled"),
+            Topic::Conns => shards::write_conns(&mut stats, shards),
+            Topic::Shards => shards::write_shards(&mut stats, shards),
+        }
+        stats.end()
+    }
+}

@@ -1,0 +1,35 @@
+//! `stats conns` and `stats shards`: what there is one of per connection and per shard.
+
+use super::text::Stats;
+use crate::shard::snapshot::Snapshot;
+
+pub(super) fn write_conns(stats: &mut Stats, shards: &[Snapshot]) {
+    let mut conns: Vec<_> = shards.iter().flat_map(|shard| &shard.conns).collect();
+    conns.sort_by_key(|conn| conn.fd);
+    for conn in conns {
+        let fd = conn.fd;
+        stats.put(format_args!("{fd}:addr"), &conn.address);
+        if let Some(own) = &conn.listen_address {
+            stats.put(format_args!("{fd}:listen_addr"), own);
+        }
+        stats.put(format_args!("{fd}:state"), conn.state);
+        stats.put(format_args!("{fd}:secs_since_last_cmd"), conn.idle_s);
+    }
+}
+
+pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
+    for shard in shards {
+        let (id, c) = (shard.shard, &shard.counters);
+        let mut put = |name: &str, value: u64| stats.put(format_args!("{id}:{name}"), value);
+        put("core", shard.cpu as u64);
+        put("curr_connections", (shard.connections - shard.listeners) as u64);
+        put("curr_items", shard.store.curr_items);
+        put("bytes", shard.store.bytes);
+        put("cmd_local", c.cmd_local);
+        put("cmd_forwarded", c.cmd_forwarded);
+        put("cmd_for_peers", c.cmd_for_peers);
+        // Shard ports and migration do not exist yet.
+        put("misrouted", 0);
+        put("migrations", 0);
+    }
+}
