@@ -10,7 +10,7 @@ use std::fmt;
 
 /// Receive buffers of each of `shards` shards.
 pub const fn receive_buffers(shards: usize) -> u16 {
-    if shards <= 16 { 512 } else { 256 }
+    if shards <= 8 { 512 } else { 256 }
 }
 
 /// Bytes of one: several small requests, or a fair piece of a large value.
