@@ -1,0 +1,115 @@
+//! The size classes of chunks: which sizes there are and which one a request gets.
+//!
+//! Sizes are multiples of the granule. Small ones lie one granule apart, larger ones grow by a factor, and
+//! each is widened as far as the number of chunks in a page allows, so the chunks tile the page. The largest
+//! class is a quarter of a page at most: beyond it a value goes on in further chunks (`chain.rs`), the last
+//! of which is of a fitting class again.
+
+/// The most classes there can be; ids above are page kinds of `slab.rs`.
+pub const CLASSES_MAX: usize = 250;
+
+/// The largest chunk, whatever the page size.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
+
+/// The largest chunk in pages of `page_bytes`.
+pub fn chunk_max(page_bytes: usize) -> usize {
+    (page_bytes / 4).min(CHUNK_BYTES_MAX)
+}
+
+/// The table of sizes. Class ids start at 1; 0 means no class.
+#[derive(Debug)]
+pub struct Classes {
+    /// Chunk size in bytes by class id.
+    sizes: Vec<u32>,
+    /// Class id by request size in granules, rounded up.
+    by_granules: Vec<u8>,
+    granule_bytes: usize,
+}
+
+impl Classes {
+    /// Classes from `smallest` bytes to the largest chunk of a page. A factor that would need more than
+    /// [`CLASSES_MAX`] classes is raised until they fit.
+    pub fn new(page_bytes: usize, granule_bytes: usize, smallest: usize, factor: f64) -> Classes {
+        let mut factor = factor.max(1.01);
+        let mut sizes = sizes(page_bytes, granule_bytes, smallest, factor);
+        while sizes.len() > CLASSES_MAX + 1 {
+            factor += 0.01;
+            sizes = self::sizes(page_bytes, granule_bytes, smallest, factor);
+        }
+        let mut by_granules = Vec::with_capacity(chunk_max(page_bytes) / granule_bytes + 1);
+        for (class, &size) in sizes.iter().enumerate().skip(1) {
+            by_granules.resize(size as usize / granule_bytes + 1, class as u8);
+        }
+        Classes { sizes, by_granules, granule_bytes }
+    }
+
+    /// The class of a request of `bytes`; None when it is larger than the largest chunk.
+    #[inline]
+    pub fn class_of(&self, bytes: usize) -> Option<u8> {
+        self.by_granules.get(bytes.div_ceil(self.granule_bytes)).copied()
+    }
+
+    /// Chunk size of a class in bytes.
+    #[inline]
+    pub fn size(&self, class: u8) -> usize {
+        self.sizes[usize::from(class)] as usize
+    }
+
+    /// The highest class id, that of the largest chunk.
+    pub fn last(&self) -> u8 {
+        (self.sizes.len() - 1) as u8
+    }
+}
+
+/// Chunk sizes, ascending, after a zero for "no class".
+fn sizes(page_bytes: usize, granule_bytes: usize, smallest: usize, factor: f64) -> Vec<u32> {
+    let largest = chunk_max(page_bytes);
+    let mut sizes = vec![0];
+    let mut next = smallest.next_multiple_of(granule_bytes).min(largest);
+    loop {
+        let chunks = page_bytes / next;
+        let size = (page_bytes / chunks / granule_bytes * granule_bytes).min(largest);
+        sizes.push(size as u32);
+        if size == largest {
+            return sizes;
+        }
+        let grown = (size as f64 * factor) as usize / granule_bytes * granule_bytes;
+        next = grown.max(size + granule_bytes).min(largest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_gets_the_smallest_class_that_holds_it() {
+        for (page, granule, factor) in [(16 << 10, 8, 1.08), (64 << 10, 8, 1.25), (1 << 20, 16, 1.001)] {
+            let classes = Classes::new(page, granule, 48, factor);
+            assert!(usize::from(classes.last()) <= CLASSES_MAX);
+            assert_eq!(classes.size(classes.last()), chunk_max(page));
+            for bytes in 1..=chunk_max(page) {
+                let class = classes.class_of(bytes).unwrap();
+                assert!(classes.size(class) >= bytes);
+                assert!(class == 1 || classes.size(class - 1) < bytes);
+            }
+            assert_eq!(classes.class_of(chunk_max(page) + 1), None);
+        }
+    }
+
+    /// Bytes of page used by a value's item, over the bytes it needs; averaged over values of 64 B to 8 KiB.
+    #[test]
+    fn rounding_wastes_less_than_a_twentieth() {
+        for page in [64 << 10, 256 << 10, 1 << 20] {
+            let classes = Classes::new(page, 8, 48, 1.07);
+            let (mut waste, mut count) = (0.0, 0.0);
+            for value in (64..8192).step_by(7) {
+                let need = 24 + 20 + value;
+                let size = classes.size(classes.class_of(need).unwrap());
+                waste += 1.0 - need as f64 / (page as f64 / (page / size) as f64);
+                count += 1.0;
+            }
+            assert!(waste / count < 0.05, "page {page}: {}", waste / count);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Who leaves: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) over all
+//! items of the shard, whatever their class.
+//!
+//! New items enter the small queue, unless the ghost remembers their key: then the main queue. At the small
+//! queue's tail an item that was read meanwhile goes on to the main queue, the others leave and are
+//! remembered by the ghost. At the main queue's tail an item that was read gets another round for each read,
+//! up to three. A hit only counts the read, in two bits of the item's header.
+//!
+//! The queues are doubly linked through the items' headers: `next` is the older, `prev` the newer neighbour.
+
+use super::Store;
+use super::arena::Loc;
+use super::item::{Header, state};
+use super::slab::Slab;
+
+/// The small queue's share of the item bytes, in percent.
+const SMALL_SHARE_PCT: usize = 10;
+
+/// Reads in the small queue that earn a place in the main queue.
+const PROMOTION_READS: u16 = 2;
+
+/// Items one search for a victim may look at. In the second half it takes whatever is not pinned.
+const SEARCH_MAX: usize = 64;
+
+/// One queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Fifo {
+    /// The newest item.
+    pub head: Loc,
+    /// The oldest item.
+    pub tail: Loc,
+    /// Bytes of the chunks of its items.
+    pub bytes: usize,
+}
+
+/// Both queues.
+#[derive(Debug)]
+pub struct Queues {
+    /// Where new items prove themselves.
+    pub small: Fifo,
+    /// Where proven items live.
+    pub main: Fifo,
+}
+
+impl Queues {
+    /// Empty queues.
+    pub fn new() -> Queues {
+        let empty = Fifo { head: Loc::NONE, tail: Loc::NONE, bytes: 0 };
+        Queues { small: empty, main: empty }
+    }
+
+    /// Makes an item of `bytes` the newest of one queue and notes which in its state.
+    pub fn push(&mut self, slab: &mut Slab, loc: Loc, main: bool, bytes: usize) {
+        let queue = if main { &mut self.main } else { &mut self.small };
+        let header = slab.header_mut(loc);
+        header.state = if main { header.state | state::MAIN } else { header.state & !state::MAIN };
+        header.links.set_next(queue.head);
+        header.links.set_prev(Loc::NONE);
+        if queue.head.is_none() {
+            queue.tail = loc;
+        } else {
+            slab.header_mut(queue.head).links.set_prev(loc);
+        }
+        queue.head = loc;
+        queue.bytes += bytes;
+    }
+
+    /// Takes an item of `bytes` out of its queue.
+    pub fn remove(&mut self, slab: &mut Slab, loc: Loc, bytes: usize) {
+        let links = slab.header(loc).links;
+        self.relink(slab, loc, links.prev(), links.next());
+        self.of(slab.header(loc)).bytes -= bytes;
+    }
+
+    /// Puts `to`, whose header is a copy of `from`'s links and queue, in the place of `from`.
+    pub fn substitute(&mut self, slab: &mut Slab, to: Loc) {
+        self.relink(slab, to, to, to);
+    }
+
+    /// The queue an item is in.
+    pub fn of(&mut self, header: &Header) -> &mut Fifo {
+        if header.is(state::MAIN) { &mut self.main } else { &mut self.small }
+    }
+
+    /// Points the older neighbour of `loc` (or the tail) to `for_older` and the newer one (or the head) to
+    /// `for_newer`.
+    fn relink(&mut self, slab: &mut Slab, loc: Loc, for_older: Loc, for_newer: Loc) {
+        let links = slab.header(loc).links;
+        let queue = self.of(slab.header(loc));
+        match links.prev() {
+            Loc::NONE => queue.head = for_newer,
+            newer => slab.header_mut(newer).links.set_next(for_newer),
+        }
+        match links.next() {
+            Loc::NONE => queue.tail = for_older,
+            older => slab.header_mut(older).links.set_prev(for_older),
+        }
+    }
+}
+
+impl Store {
+    /// Frees the memory of one item that can be spared: an overdue one if it comes along, else S3-FIFO's
+    /// choice. False when there was none in [`SEARCH_MAX`] steps (everything is pinned, or nothing is
+    /// stored).
+    pub(super) fn evict_one(&mut self) -> bool {
+        for step in 0..SEARCH_MAX {
+            let Queues { small, main } = &self.queues;
+            let use_small =
+                main.tail.is_none() || small.bytes * 100 > (small.bytes + main.bytes) * SMALL_SHARE_PCT;
+            let victim = if use_small { small.tail } else { main.tail };
+            if victim.is_none() {
+                return false;
+            }
+            let header = *self.slab.header(victim);
+            if header.is(state::PINNED) {
+                self.requeue(victim, header.freq());
+            } else if self.death_of(&header).is_some() {
+                self.counters.reclaimed += 1;
+                self.class_counters(victim).reclaimed += 1;
+                self.drop_dead(victim);
+                return true;
+            } else if step < SEARCH_MAX / 2 && use_small && header.freq() >= PROMOTION_READS {
+                self.requeue(victim, 0);
+            } else if step < SEARCH_MAX / 2 && !use_small && header.freq() > 0 {
+                self.requeue(victim, header.freq() - 1);
+            } else {
+                self.evict(victim);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Evicts this item, which is in the table and not pinned.
+    pub(super) fn evict(&mut self, victim: Loc) {
+        let header = *self.slab.header(victim);
+        let age_s = self.age_of(&header);
+        self.counters.evictions += 1;
+        self.counters.evicted_unfetched += u64::from(!header.is(state::FETCHED));
+        self.counters.evicted_active += u64::from(header.freq() > 0);
+        let class = self.class_counters(victim);
+        class.evicted += 1;
+        class.evicted_nonzero += u64::from(header.expires_s != 0);
+        class.evicted_unfetched += u64::from(!header.is(state::FETCHED));
+        class.evicted_time_s = age_s;
+        let hash = self.hasher.hash(self.slab.key(victim));
+        if !header.is(state::MAIN) {
+            self.ghost.remember(&mut self.slab.arena, hash);
+        }
+        self.unlink(victim, hash);
+    }
+
+    /// Makes an item the newest of the main queue.
+    fn requeue(&mut self, loc: Loc, freq: u16) {
+        let bytes = self.slab.chunks_bytes(loc);
+        self.queues.remove(&mut self.slab, loc, bytes);
+        self.slab.header_mut(loc).set_freq(freq);
+        self.queues.push(&mut self.slab, loc, true, bytes);
+    }
+}

@@ -1,0 +1,105 @@
+//! The ghost: who was evicted from the small queue lately (S3-FIFO's ghost queue).
+//!
+//! It remembers 16-bit fingerprints, 31 to a cache line, each line a ring that forgets its oldest. A key
+//! never seen is taken for a remembered one with probability 31/65,536, which does no harm. When pages are
+//! added the lines of all hashes change, which amounts to forgetting everything; that happens only while the
+//! table grows.
+
+use super::arena::Arena;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Pages of ghost for a hundred pages of table. At 31 fingerprints a line and a table load of 80 % that
+/// remembers about two thirds as many items as there are.
+const PAGES_PER_100_TABLE_PAGES: usize = 15;
+
+const RING: usize = 31;
+
+/// A ring of fingerprints; 0 is an empty place.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Line {
+    oldest: u16,
+    ring: [u16; RING],
+}
+
+/// The directory of the ghost; its lines are in the arena.
+#[derive(Debug)]
+pub struct Ghost {
+    pages: Vec<u32>,
+    page_shift: u32,
+}
+
+impl Ghost {
+    /// A ghost without pages, which remembers nothing.
+    pub fn new(page_bytes: usize) -> Ghost {
+        Ghost { pages: Vec::new(), page_shift: page_bytes.trailing_zeros() }
+    }
+
+    /// Pages it has.
+    pub fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Pages to add for a table of so many pages.
+    pub fn pages_wanted(&self, table_pages: usize) -> usize {
+        (table_pages * PAGES_PER_100_TABLE_PAGES).div_ceil(100).saturating_sub(self.pages.len())
+    }
+
+    /// Adds a zeroed page.
+    pub fn add_page(&mut self, page: u32) {
+        self.pages.push(page);
+    }
+
+    /// Remembers the hash of an evicted key.
+    pub fn remember(&mut self, arena: &mut Arena, hash: u64) {
+        if let Some(at) = self.line_at(hash) {
+            let line: &mut Line = arena.get_mut(at);
+            let oldest = usize::from(line.oldest) % RING;
+            line.ring[oldest] = fingerprint(hash);
+            line.oldest = ((oldest + 1) % RING) as u16;
+        }
+    }
+
+    /// True when the hash is (probably) among those remembered.
+    pub fn remembers(&self, arena: &Arena, hash: u64) -> bool {
+        self.line_at(hash).is_some_and(|at| arena.get::<Line>(at).ring.contains(&fingerprint(hash)))
+    }
+
+    fn line_at(&self, hash: u64) -> Option<usize> {
+        let line_shift = size_of::<Line>().trailing_zeros();
+        let lines_per_page = 1u64 << (self.page_shift - line_shift);
+        let line = (u64::from(hash as u32) * (self.pages.len() as u64 * lines_per_page)) >> 32;
+        let page = *self.pages.get((line / lines_per_page) as usize)?;
+        Some(((page as usize) << self.page_shift) + ((line % lines_per_page) << line_shift) as usize)
+    }
+}
+
+/// 16 bits that neither choose the line nor, as a rule, the shard; never 0.
+fn fingerprint(hash: u64) -> u16 {
+    ((hash >> 32) as u16).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arena::HugePages;
+    use super::super::hash::Hasher;
+    use super::*;
+
+    #[test]
+    fn remembers_the_latest_and_forgets_the_oldest() {
+        let (mut arena, _) = Arena::new(1 << 16, 8, 4096, HugePages::Off).unwrap();
+        let mut ghost = Ghost::new(16 << 10);
+        let hash = |i: u64| Hasher::with_seeds([1, 2, 3, 4]).hash(&i.to_le_bytes());
+        ghost.remember(&mut arena, hash(1));
+        assert!(!ghost.remembers(&arena, hash(1)), "no page, no memory");
+        ghost.add_page(2);
+        let capacity = (16 << 10) / 64 * RING as u64;
+        for i in 0..2 * capacity {
+            ghost.remember(&mut arena, hash(i));
+            assert!(ghost.remembers(&arena, hash(i)));
+        }
+        let known = |range: std::ops::Range<u64>| range.filter(|&i| ghost.remembers(&arena, hash(i))).count();
+        assert!(known(2 * capacity - capacity / 2..2 * capacity) > capacity as usize * 49 / 100);
+        assert!(known(0..capacity / 2) < capacity as usize / 100);
+    }
+}

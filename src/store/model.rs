@@ -1,0 +1,439 @@
+//! The store against a plain map, under long random sequences of every operation in a tiny arena, so that
+//! evictions, drains, table growth and chains happen all the time. Values are compared byte for byte; the
+//! invariants are checked every few steps.
+
+use super::*;
+use std::collections::HashMap;
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough to choose operations.
+pub(super) struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+/// What the map knows about an item.
+#[derive(Clone)]
+struct Entry {
+    value: Vec<u8>,
+    flags: u32,
+    expires_s: u32,
+    cas: u64,
+}
+
+struct PendingUpload {
+    upload: Upload,
+    key: Vec<u8>,
+    mode: Mode,
+    entry: Entry,
+}
+
+struct Model {
+    store: Store,
+    evict: bool,
+    map: HashMap<Vec<u8>, Entry>,
+    pins: Vec<(Pinned, Vec<u8>)>,
+    uploads: Vec<PendingUpload>,
+    random: Random,
+    now_s: u32,
+    flush_at_s: u32,
+    version: u64,
+    no_memory: u64,
+    hits: u64,
+}
+
+const ITEM_SIZE_MAX: usize = 24 << 10;
+
+impl Model {
+    fn new(seed: u64, evict: bool) -> Model {
+        let store = Store::new(&StoreConfig {
+            limit_bytes: 256 << 10,
+            item_size_max: ITEM_SIZE_MAX,
+            growth_factor: 1.25,
+            min_item_bytes: 8,
+            evict,
+            cas: true,
+            huge_pages: HugePages::Off,
+            hasher: Hasher::with_seeds([seed, 2, 3, 4]),
+        });
+        Model {
+            store: store.unwrap(),
+            evict,
+            map: HashMap::new(),
+            pins: Vec::new(),
+            uploads: Vec::new(),
+            random: Random(seed),
+            now_s: 2,
+            flush_at_s: u32::MAX,
+            version: 0,
+            no_memory: 0,
+            hits: 0,
+        }
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        let id = self.random.below(if self.evict { 400 } else { 200 });
+        let mut key = format!("key-{id}").into_bytes();
+        key.resize(key.len() + (id % 7) as usize * (id % 5) as usize * 5, b'.');
+        key
+    }
+
+    /// A value that names its key and version all over.
+    fn value(&mut self, key: &[u8]) -> Vec<u8> {
+        self.version += 1;
+        let len = match self.random.below(100) {
+            0..3 => self.random.below(ITEM_SIZE_MAX as u64),
+            3..15 => self.random.below(5000),
+            15..25 => return self.random.below(2000).to_string().into_bytes(),
+            _ => self.random.below(300),
+        };
+        let stamp = [key, &self.version.to_le_bytes()].concat();
+        stamp.iter().copied().cycle().take(len as usize).collect()
+    }
+
+    fn expires_s(&mut self) -> u32 {
+        match self.random.below(10) {
+            0..6 => 0,
+            6 => 1,
+            _ => self.now_s + self.random.below(60) as u32,
+        }
+    }
+
+    fn hashed<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key { bytes, hash: self.store.hasher.hash(bytes) }
+    }
+
+    fn is_live(&self, entry: &Entry) -> bool {
+        entry.expires_s == 0 || entry.expires_s >= self.now_s
+    }
+
+    /// Brings the map up to what the store may have done by itself: flushed, expired or (if allowed) evicted
+    /// this key.
+    fn synchronise(&mut self, key: &[u8]) {
+        if self.now_s >= self.flush_at_s {
+            self.flush_at_s = u32::MAX;
+            self.map.clear();
+        }
+        let Some(entry) = self.map.get(key) else { return };
+        if !self.is_live(entry) {
+            self.map.remove(key);
+        } else if self.store.find(self.hashed(key)).is_none() {
+            assert!(self.evict && self.store.counters.evictions > 0, "a live item vanished");
+            self.map.remove(key);
+        }
+    }
+
+    fn step(&mut self) {
+        if self.random.below(20) == 0 {
+            self.now_s += if self.random.below(30) == 0 { 100 } else { self.random.below(3) as u32 };
+        }
+        let key = self.key();
+        self.synchronise(&key);
+        match self.random.below(1000) {
+            0..300 => self.read(&key),
+            300..650 => self.store_value(&key),
+            650..700 => self.reserve(&key),
+            700..750 => self.finish_upload(),
+            750..800 => self.arith(&key),
+            800..850 => {
+                let deleted = self.store.delete(self.hashed(&key), self.now_s);
+                assert_eq!(deleted, self.map.remove(&key).is_some());
+            }
+            850..900 => self.touch(&key),
+            900..930 => self.pin(&key),
+            930..960 => self.release(),
+            960..999 => _ = self.store.background(self.now_s, 1 + self.random.below(200) as usize),
+            _ if self.random.below(4) == 0 => self.flush(),
+            _ => {}
+        }
+        self.learn_cas(&key);
+    }
+
+    /// Reads the CAS number an operation gave, and checks that what the map has is there, and the other way
+    /// round.
+    fn learn_cas(&mut self, key: &[u8]) {
+        let found = self.store.peek(self.hashed(key), self.now_s);
+        match (found, self.map.get_mut(key)) {
+            (Ok(found), Some(entry)) => entry.cas = self.store.item(found).cas(),
+            (Err(_), Some(entry)) if entry.expires_s != 0 && entry.expires_s < self.now_s => {}
+            (Err(_), Some(_)) => {
+                assert!(self.evict, "the item just stored is missing");
+                self.map.remove(key);
+            }
+            (Ok(_), None) => panic!("an item nobody stored"),
+            (Err(_), None) => {}
+        }
+    }
+
+    fn read(&mut self, key: &[u8]) {
+        let found = self.store.get(self.hashed(key), self.now_s);
+        let Some(entry) = self.map.get(key) else {
+            assert!(found.is_err(), "found what is gone");
+            return;
+        };
+        let found = found.expect("a live item is missing");
+        let item = self.store.item(found);
+        let mut copy = vec![0; item.value_len()];
+        assert_eq!(self.store.copy_value(found, &mut copy), entry.value.len());
+        assert!(copy == entry.value, "torn or foreign value under {:?}", String::from_utf8_lossy(key));
+        assert!(item.value().is_none_or(|value| value == entry.value));
+        assert_eq!((item.key(), item.flags(), item.cas()), (key, entry.flags, entry.cas));
+        assert_eq!(
+            (item.expires_s(), item.fetched(), item.last_access_s()),
+            (entry.expires_s, true, self.now_s)
+        );
+        self.hits += 1;
+    }
+
+    fn mode(&mut self, old: Option<u64>) -> Mode {
+        match self.random.below(12) {
+            0 => Mode::Add,
+            1 => Mode::Replace,
+            2 => Mode::Append,
+            3 => Mode::Prepend,
+            4 => Mode::Cas(old.unwrap_or(3)),
+            5 => Mode::Cas(0),
+            _ => Mode::Set,
+        }
+    }
+
+    fn too_large(key: &[u8], flags: u32, value_len: usize) -> bool {
+        48 + 8 + key.len() + 1 + if flags != 0 { 4 } else { 0 } + value_len + 2 > ITEM_SIZE_MAX
+    }
+
+    /// What must come out, and what is stored then.
+    fn expected(&self, key: &[u8], mode: Mode, new: &Entry) -> (Stored, Option<Entry>) {
+        let old = self.map.get(key);
+        let joined = |old: &Entry, value: Vec<u8>| {
+            let fits = !Model::too_large(key, old.flags, value.len());
+            if fits {
+                (Stored::Stored, Some(Entry { value, ..old.clone() }))
+            } else {
+                (Stored::NotStored, None)
+            }
+        };
+        match (mode, old) {
+            (Mode::Add, Some(_)) => (Stored::NotStored, None),
+            (Mode::Replace | Mode::Append | Mode::Prepend, None) => (Stored::NotStored, None),
+            (Mode::Cas(_), None) => (Stored::NotFound, None),
+            (Mode::Cas(cas), Some(old)) if cas != old.cas => (Stored::Exists, None),
+            (Mode::Append, Some(old)) => joined(old, [&old.value[..], &new.value].concat()),
+            (Mode::Prepend, Some(old)) => joined(old, [&new.value[..], &old.value].concat()),
+            _ => (Stored::Stored, Some(new.clone())),
+        }
+    }
+
+    /// Compares what came out and brings the map up to it.
+    fn settle(&mut self, key: &[u8], mode: Mode, got: Stored, expected: (Stored, Option<Entry>)) {
+        let joining = matches!(mode, Mode::Append | Mode::Prepend);
+        if got == Stored::NoMemory || (joining && got != expected.0 && got == Stored::NotStored) {
+            self.no_memory += 1;
+            if mode == Mode::Set {
+                self.map.remove(key);
+            }
+            return;
+        }
+        assert_eq!(got, expected.0, "{mode:?}");
+        if let Some(entry) = expected.1 {
+            self.map.insert(key.to_vec(), entry);
+        }
+    }
+
+    fn store_value(&mut self, key: &[u8]) {
+        let entry = self.new_entry(key);
+        let mode = self.mode(self.map.get(key).map(|old| old.cas));
+        let now_s = self.now_s;
+        let got = self.store.set(self.hashed(key), mode, entry.flags, entry.expires_s, &entry.value, now_s);
+        if Model::too_large(key, entry.flags, entry.value.len()) {
+            assert_eq!(got, Stored::TooLarge);
+            if mode == Mode::Set {
+                self.map.remove(key);
+            }
+            return;
+        }
+        let expected = self.expected(key, mode, &entry);
+        self.settle(key, mode, got, expected);
+    }
+
+    fn new_entry(&mut self, key: &[u8]) -> Entry {
+        let flags = if self.random.below(3) == 0 { self.random.next() as u32 } else { 0 };
+        Entry { value: self.value(key), flags, expires_s: self.expires_s(), cas: 0 }
+    }
+
+    fn reserve(&mut self, key: &[u8]) {
+        if self.uploads.len() >= 3 {
+            return;
+        }
+        let entry = self.new_entry(key);
+        let mode = self.mode(self.map.get(key).map(|old| old.cas));
+        let (len, now_s) = (entry.value.len(), self.now_s);
+        match self.store.reserve(self.hashed(key), mode, entry.flags, entry.expires_s, len, now_s) {
+            Ok(mut upload) => {
+                let half = entry.value.len() / 2;
+                assert_eq!(upload.write(&entry.value[..half]), half);
+                self.uploads.push(PendingUpload { upload, key: key.to_vec(), mode, entry });
+            }
+            Err(why) => {
+                let too_large = Model::too_large(key, entry.flags, len);
+                assert_eq!(why, if too_large { Stored::TooLarge } else { Stored::NoMemory });
+                self.no_memory += u64::from(!too_large);
+                if mode == Mode::Set {
+                    self.map.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Completes the oldest upload through the raw form of its token, as a peer's thread would.
+    fn finish_upload(&mut self) {
+        if self.uploads.is_empty() {
+            return;
+        }
+        let PendingUpload { upload, key, mode, entry } = self.uploads.remove(0);
+        let raw = upload.into_raw();
+        // SAFETY: the words come from `into_raw` just above.
+        #[allow(unsafe_code)]
+        let mut upload = unsafe { Upload::from_raw(raw) };
+        if self.random.below(4) == 0 {
+            return self.store.abandon(upload);
+        }
+        let rest = &entry.value[entry.value.len() / 2..];
+        assert_eq!(upload.remaining(), rest.len());
+        let mut done = 0;
+        while done < rest.len() {
+            let region = upload.next_region();
+            let len = region.len().min(rest.len() - done).min(1 + self.random.below(3000) as usize);
+            region[..len].copy_from_slice(&rest[done..done + len]);
+            upload.advance(len);
+            done += len;
+        }
+        self.synchronise(&key);
+        let expected = self.expected(&key, mode, &entry);
+        let got = self.store.commit(upload, mode, self.now_s);
+        self.settle(&key, mode, got, expected);
+        self.learn_cas(&key);
+    }
+
+    fn arith(&mut self, key: &[u8]) {
+        let (delta, increment) = (self.random.below(1500), self.random.below(2) == 0);
+        let got = self.store.arith(self.hashed(key), delta, increment, self.now_s);
+        let Some(entry) = self.map.get_mut(key) else {
+            return assert_eq!(got, Arith::NotFound);
+        };
+        // Chained values are not numbers, whatever they begin with.
+        let text = String::from_utf8_lossy(&entry.value[..entry.value.len().min(30)]).into_owned();
+        let number = text.split_ascii_whitespace().next().and_then(|word| word.parse::<u64>().ok());
+        let (Some(number), false) = (number, got == Arith::NonNumeric && entry.value.len() > 3000) else {
+            return assert_eq!(got, Arith::NonNumeric, "{text:?}");
+        };
+        let number = if increment { number + delta } else { number.saturating_sub(delta) };
+        if got == Arith::NoMemory {
+            self.no_memory += 1;
+            return;
+        }
+        assert_eq!(got, Arith::Value(number));
+        let pinned_copy = self.pins.iter().any(|(_, value)| *value == entry.value);
+        let digits = number.to_string().into_bytes();
+        let found = self.store.peek(Key { bytes: key, hash: self.store.hasher.hash(key) }, self.now_s);
+        let len = self.store.item(found.expect("just changed")).value_len();
+        assert!(len == digits.len().max(entry.value.len()) || (pinned_copy && len == digits.len()));
+        entry.value = digits;
+        entry.value.resize(len, b' ');
+    }
+
+    fn touch(&mut self, key: &[u8]) {
+        let expires_s = self.expires_s();
+        let found = self.store.touch(self.hashed(key), expires_s, self.now_s);
+        assert_eq!(found.is_ok(), self.map.contains_key(key));
+        if let Some(entry) = self.map.get_mut(key) {
+            entry.expires_s = expires_s;
+        }
+    }
+
+    fn pin(&mut self, key: &[u8]) {
+        if let (true, Ok(found)) = (self.pins.len() < 4, self.store.get(self.hashed(key), self.now_s)) {
+            // SAFETY: the words come straight from `into_raw`.
+            #[allow(unsafe_code)]
+            let pinned = unsafe { Pinned::from_raw(self.store.pin(found).into_raw()) };
+            self.pins.push((pinned, self.map[key].value.clone()));
+        }
+    }
+
+    fn release(&mut self) {
+        if !self.pins.is_empty() {
+            let index = self.random.below(self.pins.len() as u64) as usize;
+            let (pinned, value) = self.pins.swap_remove(index);
+            let bytes: Vec<u8> = pinned.segments().flatten().copied().collect();
+            assert!(bytes == value, "pinned bytes changed");
+            self.store.release(pinned);
+        }
+    }
+
+    fn flush(&mut self) {
+        let delay_s = self.random.below(3) as u32 * 5;
+        self.store.flush((delay_s > 0).then_some(self.now_s + delay_s), self.now_s);
+        if delay_s == 0 {
+            self.map.clear();
+        }
+        self.flush_at_s = if delay_s == 0 { u32::MAX } else { self.now_s + delay_s };
+    }
+
+    /// Gives all tokens back and checks that nothing is left once everything is deleted.
+    fn finish(mut self) {
+        while !self.pins.is_empty() {
+            self.release();
+        }
+        while let Some(pending) = self.uploads.pop() {
+            self.store.abandon(pending.upload);
+        }
+        self.store.flush(None, self.now_s);
+        while self.store.background(self.now_s, 1000) {}
+        self.store.check();
+        assert_eq!(self.store.counters.curr_items, 0);
+        let footprint = self.store.footprint();
+        assert_eq!(footprint.pages_items, 0);
+        assert!(self.hits > 200, "{} hits", self.hits);
+    }
+}
+
+fn run(seed: u64, evict: bool, steps: usize) -> Model {
+    let mut model = Model::new(seed, evict);
+    for step in 0..steps {
+        model.step();
+        if step % 64 == 0 {
+            model.store.check();
+        }
+    }
+    model
+}
+
+#[test]
+fn behaves_like_a_map_that_forgets() {
+    for seed in 0..6 {
+        let model = run(seed, true, 20_000);
+        assert!(model.store.counters.evictions > 500, "nothing was evicted");
+        assert!(model.store.counters.slabs_moved > 10, "no page was moved");
+        assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
+        model.finish();
+    }
+}
+
+#[test]
+fn without_evictions_behaves_like_a_map() {
+    for seed in 10..14 {
+        let model = run(seed, false, 20_000);
+        assert_eq!(model.store.counters.evictions, 0);
+        assert!(model.no_memory > 0, "memory never ran out");
+        model.finish();
+    }
+}

@@ -1,0 +1,270 @@
+//! Getting memory: a chunk for an item, a page for the table, in this order: what is free, what is overdue,
+//! what compaction gives, what the eviction policy chooses.
+//!
+//! Chunks freed by evictions are of whatever class the victims were. They serve later requests of that class;
+//! when a class has a whole page's worth of them, one of its pages is *drained*: its items move to the other
+//! free chunks, and the page changes class. One free page is kept in reserve, so a class that has nothing
+//! gets a page at once; the reserve is filled again by draining, in steps in proportion to the bytes stored
+//! since, the page that costs least (then items without another free chunk to move to are evicted). Only when
+//! requests outrun that is a page drained in one go.
+
+use super::Store;
+use super::arena::Loc;
+use super::item::{ChunkKind, state};
+use super::slab::{GHOST_PAGE, TABLE_PAGE};
+
+/// Free pages that items leave alone while there is another way.
+const RESERVE_PAGES: u32 = 1;
+
+/// Rounds of one search for a chunk: an eviction or a few steps of something else each.
+const ROUNDS_MAX: usize = 64;
+
+/// Chunks the crawl may look at within one search for a chunk.
+const CRAWL_CHUNKS_MAX: usize = 512;
+
+/// Chunks a drain may visit within one search for a chunk, and per round of it.
+const DRAIN_CHUNKS_MAX: usize = 512;
+const DRAIN_CHUNKS_STEP: usize = 32;
+
+/// Pages one last attempt may try to drain, if the first ones turn out to hold pinned items.
+const DRAIN_ATTEMPTS_MAX: usize = 4;
+
+/// Homes of the table moved per stored item while it grows. A growth by an eighth needs a quarter of the
+/// homes as many stores, in which the load rises by three percent.
+const HOMES_PER_STORE: usize = 4;
+
+impl Store {
+    /// A chunk of this class. Its first bytes are garbage until the caller writes them. At most
+    /// [`ROUNDS_MAX`] rounds of work, and if all else fails the emptying of a page.
+    pub(super) fn allocate_chunk(&mut self, class: u8) -> Option<Loc> {
+        // Before the chunk is taken: a drain must not meet a chunk whose links are not written yet.
+        if self.slab.free_pages() < self.pages_kept() {
+            self.refill_reserve(self.slab.classes.size(class));
+        }
+        match self.slab.take_chunk(class) {
+            Some(chunk) => Some(chunk),
+            None => self.make_room(class),
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self, class: u8) -> Option<Loc> {
+        let (mut crawl_left, mut drain_left) = (CRAWL_CHUNKS_MAX, DRAIN_CHUNKS_MAX);
+        for _ in 0..ROUNDS_MAX {
+            if let Some(chunk) = self.slab.take_chunk(class) {
+                return Some(chunk);
+            }
+            if self.slab.free_pages() > self.pages_kept() {
+                self.slab.assign_page(class);
+            } else if crawl_left > 0 && self.crawl_wanted() {
+                let step = CRAWL_CHUNKS_MAX / 4;
+                // A step that frees something earns the next one.
+                crawl_left = if self.crawl(step) > 0 { crawl_left - step / 2 } else { crawl_left - step };
+            } else if drain_left > 0 && (self.slab.draining().is_some() || self.begin_compaction()) {
+                drain_left -= DRAIN_CHUNKS_STEP;
+                self.drain(DRAIN_CHUNKS_STEP);
+            } else if !(self.may_evict && self.evict_one()) {
+                break;
+            }
+        }
+        if let Some(chunk) = self.slab.take_chunk(class) {
+            return Some(chunk);
+        }
+        if self.slab.free_pages() == 0 {
+            self.drain_to_the_end();
+        }
+        self.slab.assign_page(class);
+        self.slab.take_chunk(class)
+    }
+
+    /// Pages not to be given to items while there is another way: the reserve, and what table and ghost wait
+    /// for.
+    fn pages_kept(&self) -> u32 {
+        RESERVE_PAGES + self.pages_wanted() as u32
+    }
+
+    fn pages_wanted(&self) -> usize {
+        self.table.pages_wanted()
+            + if self.may_evict { self.ghost.pages_wanted(self.table.page_count()) } else { 0 }
+    }
+
+    /// Keeps the table ahead of its load: collects pages, one a call, and moves up to `homes` homes.
+    pub(super) fn tend_table(&mut self, homes: usize) {
+        if self.table.growing() {
+            self.table.grow(&mut self.slab.arena, homes);
+            while let Some(loc) = self.table.orphans.pop() {
+                // Their path was full of other items: as rare as a full path for a new one, and answered
+                // likewise.
+                self.counters.evictions += 1;
+                self.unlink_unindexed(loc);
+            }
+        } else if self.table.pages_wanted() > 0 {
+            if self.slab.free_pages() > RESERVE_PAGES
+                && let Some(page) = self.slab.take_page(TABLE_PAGE)
+            {
+                self.table.add_page(page);
+            }
+        } else if self.table.ready_to_grow() {
+            self.table.begin_growth();
+        } else if self.pages_wanted() > 0
+            && self.slab.free_pages() > RESERVE_PAGES
+            && let Some(page) = self.slab.take_page(GHOST_PAGE)
+        {
+            self.ghost.add_page(page);
+        }
+    }
+
+    /// The same for one stored item.
+    pub(super) fn tend_table_for_store(&mut self) {
+        if self.table.growing() || self.pages_wanted() > 0 || self.table.ready_to_grow() {
+            self.tend_table(HOMES_PER_STORE);
+        }
+    }
+
+    /// Drains a little, in proportion to the bytes just handed out, until the reserve is full again.
+    #[cold]
+    fn refill_reserve(&mut self, bytes: usize) {
+        if self.slab.draining().is_none() && !self.begin_compaction() {
+            // Without evictions only compaction can help; do not look through all pages at each store.
+            if !self.may_evict || !self.begin_cheapest_drain() {
+                return;
+            }
+        }
+        if let Some(page) = self.slab.draining() {
+            let chunks = self.slab.page(page).touched as usize;
+            self.drain(2 * bytes * chunks / self.slab.page_bytes() + 2);
+        }
+    }
+
+    /// Starts to drain a page all of whose items have free chunks of their class elsewhere.
+    fn begin_compaction(&mut self) -> bool {
+        let classes = 1..=self.slab.classes.last();
+        let surplus = |&class: &u8| {
+            let stock = self.slab.stock(class);
+            stock.pages > 1 && stock.free >= stock.per_page
+        };
+        let Some(class) = classes.filter(surplus).max_by_key(|&class| {
+            let stock = self.slab.stock(class);
+            stock.free / stock.per_page
+        }) else {
+            return false;
+        };
+        self.begin_drain_of_cheapest(|kind| kind == Some(class))
+    }
+
+    /// Starts to drain the page that costs least, of whatever class.
+    fn begin_cheapest_drain(&mut self) -> bool {
+        self.begin_drain_of_cheapest(|class| class.is_some())
+    }
+
+    /// Looks at every page once (a few nanoseconds each).
+    fn begin_drain_of_cheapest(&mut self, wanted: impl Fn(Option<u8>) -> bool) -> bool {
+        let usable = |&page: &u32| {
+            wanted(self.slab.class_of_page(page)) && self.slab.page(page).busy_until_s <= self.now_s
+        };
+        match (0..self.slab.page_count()).filter(usable).map(|page| (self.drain_cost(page), page)).min() {
+            Some(((to_evict, _), page)) if to_evict == 0 || self.may_evict => {
+                let class = self.slab.kind(page);
+                self.slab.begin_drain(page, class);
+                self.drain_next = 0;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What emptying a page costs: bytes of items to evict, then bytes to move.
+    fn drain_cost(&self, page: u32) -> (usize, usize) {
+        let class = self.slab.kind(page);
+        let (stock, live) = (self.slab.stock(class), self.slab.page(page).live);
+        let elsewhere = stock.free - (stock.per_page - live);
+        let chunk = self.slab.classes.size(class);
+        (live.saturating_sub(elsewhere) as usize * chunk, live as usize * chunk)
+    }
+
+    /// Visits up to `chunks` chunks of the draining page and empties them.
+    pub(super) fn drain(&mut self, chunks: usize) {
+        for _ in 0..chunks {
+            let Some(page) = self.slab.draining() else { return };
+            match self.slab.chunk(page, self.drain_next) {
+                Some(chunk) if self.slab.page(page).live > 0 => {
+                    if !self.vacate(chunk) {
+                        self.slab.page_mut(page).busy_until_s = self.now_s + 1;
+                        self.counters.slab_busy += 1;
+                        self.slab.end_drain();
+                        return;
+                    }
+                    self.drain_next += 1;
+                }
+                _ => {
+                    if self.slab.end_drain() {
+                        self.counters.slabs_moved += 1;
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The last resort: empties a page here and now.
+    fn drain_to_the_end(&mut self) {
+        for _ in 0..DRAIN_ATTEMPTS_MAX {
+            if self.slab.draining().is_none() && !self.begin_cheapest_drain() {
+                return;
+            }
+            let chunks = self.slab.draining().map_or(0, |page| self.slab.page(page).touched);
+            self.drain(chunks as usize + 1);
+            if self.slab.free_pages() > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Makes a chunk of the draining page free: drops its item if that is dead, else moves it, else evicts
+    /// it. False when it is pinned, being received, or may not be evicted.
+    fn vacate(&mut self, chunk: Loc) -> bool {
+        let kind = self.slab.links(chunk).kind();
+        let head = match kind {
+            ChunkKind::Free => return true,
+            ChunkKind::Item => chunk,
+            ChunkKind::Continuation => self.slab.head_of(chunk),
+        };
+        let header = *self.slab.header(head);
+        if !header.is(state::LINKED) || header.is(state::PINNED) {
+            return false;
+        }
+        if self.death_of(&header).is_some() {
+            self.counters.reclaimed += 1;
+            self.class_counters(head).reclaimed += 1;
+            self.drop_dead(head);
+        } else if let Some(to) = self.slab.take_chunk(self.slab.class_of_chunk(chunk)) {
+            self.counters.slab_rescues += 1;
+            let bytes = self.slab.chunk_bytes(chunk);
+            self.slab.arena.copy(self.slab.arena.offset(chunk), self.slab.arena.offset(to), bytes);
+            if kind == ChunkKind::Item {
+                self.rehome_item(chunk, to)
+            } else {
+                self.slab.rehome_continuation(to)
+            }
+            self.slab.give_chunk(chunk);
+        } else if self.may_evict {
+            self.evict(head);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Points everything that pointed to the item at `from` to its copy at `to`.
+    fn rehome_item(&mut self, from: Loc, to: Loc) {
+        let hash = self.hasher.hash(self.slab.key(to));
+        self.table.replace(&mut self.slab.arena, hash as u32, from, to);
+        self.queues.substitute(&mut self.slab, to);
+        let header = *self.slab.header(to);
+        if header.is(state::CHAINED) {
+            let first = self.slab.first_continuation(to);
+            self.slab.links_mut(first).set_prev(to);
+        }
+        self.note_expiry(to, header.expires_s);
+    }
+}

@@ -1,0 +1,292 @@
+//! What the store promises as a whole: growth, density, hit ratio, expiry, large values.
+
+use super::model::Random;
+use super::*;
+
+fn config(limit_bytes: usize) -> StoreConfig {
+    StoreConfig {
+        limit_bytes,
+        item_size_max: 1 << 20,
+        growth_factor: 1.08,
+        min_item_bytes: 8,
+        evict: true,
+        cas: true,
+        huge_pages: HugePages::Off,
+        hasher: Hasher::with_seeds([1, 2, 3, 4]),
+    }
+}
+
+fn store(limit_bytes: usize) -> Store {
+    Store::new(&config(limit_bytes)).unwrap()
+}
+
+fn key<'a>(store: &Store, bytes: &'a [u8]) -> Key<'a> {
+    Key { bytes, hash: store.hasher.hash(bytes) }
+}
+
+fn set(store: &mut Store, name: &[u8], value: &[u8]) -> Stored {
+    let key = key(store, name);
+    store.set(key, Mode::Set, 0, 0, value, 2)
+}
+
+fn value(store: &mut Store, name: &[u8]) -> Option<Vec<u8>> {
+    let key = key(store, name);
+    let found = store.get(key, 2).ok()?;
+    let mut value = vec![0; store.item(found).value_len()];
+    store.copy_value(found, &mut value);
+    Some(value)
+}
+
+#[test]
+fn the_limit_must_hold_a_few_pages() {
+    let error = Store::new(&config(100_000)).unwrap_err().to_string();
+    assert!(error.contains("100000") && error.contains("131072") && error.contains("-m"), "{error}");
+    assert!(Store::new(&config(128 << 10)).is_ok());
+}
+
+#[test]
+fn the_table_grows_in_place_and_loses_nothing() {
+    let mut store = store(64 << 20);
+    let mut growths = 0;
+    for i in 0..300_000u32 {
+        let growing = store.table.growing();
+        assert_eq!(set(&mut store, &i.to_le_bytes(), &i.to_le_bytes()), Stored::Stored);
+        growths += u32::from(!growing && store.table.growing());
+        if store.table.growing() && i % 16 == 0 {
+            let probe = i / 2;
+            assert_eq!(value(&mut store, &probe.to_le_bytes()), Some(probe.to_le_bytes().to_vec()));
+        }
+    }
+    assert!(growths > 10, "{growths}");
+    assert_eq!(store.counters().evictions, 0);
+    for i in 0..300_000u32 {
+        assert!(store.peek(key(&store, &i.to_le_bytes()), 2).is_ok(), "item {i}");
+    }
+    store.check();
+}
+
+/// 16-byte keys, 32-byte values: bytes of limit per item once the cache is full.
+#[test]
+fn small_items_are_dense() {
+    let mut store = store(16 << 20);
+    for i in 0..400_000u64 {
+        set(&mut store, format!("{i:016}").as_bytes(), &[7; 32]);
+    }
+    let per_item = (16 << 20) as f64 / store.counters().curr_items as f64;
+    assert!(store.counters().evictions > 100_000);
+    assert!(per_item <= 88.0, "{per_item} bytes an item");
+}
+
+#[test]
+fn the_largest_value_is_memcacheds() {
+    let mut store = store(32 << 20);
+    assert_eq!(set(&mut store, b"k", &vec![1; 1_048_516]), Stored::Stored);
+    assert_eq!(value(&mut store, b"k").unwrap().len(), 1_048_516);
+    assert_eq!(set(&mut store, b"k", &vec![1; 1_048_517]), Stored::TooLarge);
+    assert_eq!(value(&mut store, b"k"), None, "a refused set deletes the old value");
+    assert_eq!(set(&mut store, &[b'k'; 250], &vec![1; 1_048_267]), Stored::Stored);
+    assert_eq!(set(&mut store, &[b'k'; 251], b""), Stored::TooLarge);
+    store.check();
+}
+
+#[test]
+fn chains_of_every_length_keep_their_bytes() {
+    let mut store = store(32 << 20);
+    let chunk = store.slab.chunk_max();
+    let mut lens: Vec<usize> = (chunk - 80..chunk + 80).collect();
+    lens.extend((1..20).flat_map(|n| [n * (chunk - 8) - 1, n * (chunk - 8), n * chunk, n * chunk + 33]));
+    for (i, &len) in lens.iter().enumerate() {
+        let bytes: Vec<u8> = (0..len).map(|n| (n * 31 + i) as u8).collect();
+        let name = format!("chain-{}", i % 50);
+        assert_eq!(set(&mut store, name.as_bytes(), &bytes), Stored::Stored);
+        assert!(value(&mut store, name.as_bytes()).unwrap() == bytes, "length {len}");
+    }
+    store.check();
+}
+
+#[test]
+fn a_pinned_value_outlives_its_item_and_can_be_read_elsewhere() {
+    let mut store = store(1 << 20);
+    let old: Vec<u8> = (0..60_000u32).map(|n| n as u8).collect();
+    set(&mut store, b"big", &old);
+    let found = store.get(key(&store, b"big"), 2).unwrap();
+    let pinned = store.pin(found);
+    let reader = std::thread::spawn(move || {
+        let bytes: Vec<u8> = pinned.segments().flatten().copied().collect();
+        (pinned, bytes)
+    });
+    set(&mut store, b"big", b"new");
+    for i in 0..2000u32 {
+        set(&mut store, &i.to_le_bytes(), &[1; 900]);
+    }
+    store.check();
+    let (pinned, bytes) = reader.join().unwrap();
+    assert!(bytes == old);
+    assert_eq!(store.pins.len(), 1);
+    store.release(pinned);
+    assert!(store.pins.is_empty());
+    store.check();
+}
+
+#[test]
+fn a_mix_of_sizes_that_shifts_never_runs_out() {
+    let mut store = store(2 << 20);
+    let mut random = Random(1);
+    for phase in 0..6u64 {
+        for i in 0..6_000u64 {
+            let len = if phase % 2 == 0 { random.below(60) } else { 2_000 + random.below(30_000) };
+            assert_eq!(set(&mut store, &i.to_le_bytes(), &vec![3; len as usize]), Stored::Stored);
+        }
+        store.check();
+    }
+    assert!(store.counters().slabs_moved > 100);
+}
+
+/// The overdue leave before the living, also without any background work.
+#[test]
+fn nothing_live_is_evicted_while_overdue_items_are_known() {
+    let mut store = store(2 << 20);
+    let put = |store: &mut Store, i: u32, expires_s, now_s| {
+        let name = i.to_le_bytes();
+        let key = key(store, &name);
+        assert_eq!(store.set(key, Mode::Set, 0, expires_s, &[9; 100], now_s), Stored::Stored);
+    };
+    for i in 0..12_000 {
+        put(&mut store, i, if i % 2 == 0 { 10 } else { 0 }, 2);
+    }
+    // 19,000 items do not fit, the 13,000 that live do.
+    for i in 20_000..27_000 {
+        put(&mut store, i, 0, 20);
+    }
+    assert_eq!(store.counters().evictions, 0);
+    assert!(
+        store.counters().crawler_reclaimed + store.counters().reclaimed > 3_000,
+        "{:?}",
+        store.counters()
+    );
+    for i in (1..12_000).step_by(2).chain(20_000..27_000u32) {
+        assert!(store.peek(key(&store, &i.to_le_bytes()), 20).is_ok(), "item {i}");
+    }
+    store.check();
+}
+
+#[test]
+fn the_crawl_gives_everything_overdue_back() {
+    let mut store = store(4 << 20);
+    for i in 0..10_000u32 {
+        let name = i.to_le_bytes();
+        let key = key(&store, &name);
+        store.set(key, Mode::Set, 0, 3 + i % 4 * 100, b"value", 2);
+    }
+    while store.background(50, 500) {}
+    assert_eq!(store.counters().curr_items, 7_500);
+    assert_eq!(store.counters().crawler_reclaimed, 2_500);
+    store.flush(Some(70), 60);
+    while store.background(69, 500) {}
+    assert_eq!(store.counters().curr_items, 7_500);
+    while store.background(70, 500) {}
+    assert_eq!(store.counters().curr_items, 0);
+    assert_eq!(store.footprint().pages_items, 0);
+}
+
+#[test]
+fn a_flush_is_seen_at_once_and_never_undone() {
+    let mut store = store(1 << 20);
+    set(&mut store, b"old", b"1");
+    store.flush(None, 2);
+    set(&mut store, b"new", b"2");
+    assert_eq!(store.get(key(&store, b"old"), 2).unwrap_err(), Miss::Flushed);
+    set(&mut store, b"old again", b"1");
+    store.flush(Some(100), 3);
+    assert!(store.get(key(&store, b"new"), 3).is_ok());
+    assert_eq!(store.get(key(&store, b"old"), 3).unwrap_err(), Miss::Absent);
+    assert_eq!(store.get(key(&store, b"new"), 100).unwrap_err(), Miss::Flushed);
+    assert_eq!(store.counters().get_flushed, 2);
+}
+
+#[test]
+fn the_cas_counter_comes_round() {
+    let mut store = store(1 << 20);
+    store.cas = item::CAS_MASK - 2;
+    set(&mut store, b"before", b"1");
+    store.flush(None, 2);
+    for name in [b"a", b"b", b"c"] {
+        set(&mut store, name, b"2");
+        let found = store.get(key(&store, name), 2).expect("younger than the flush");
+        assert_ne!(store.item(found).cas(), 0);
+    }
+    assert_eq!(store.get(key(&store, b"before"), 2).unwrap_err(), Miss::Flushed);
+}
+
+#[test]
+fn without_cas_every_number_is_zero_and_no_swap_succeeds() {
+    let mut store = Store::new(&StoreConfig { cas: false, ..config(1 << 20) }).unwrap();
+    set(&mut store, b"k", b"1");
+    let found = store.get(key(&store, b"k"), 2).unwrap();
+    assert_eq!(store.item(found).cas(), 0);
+    for number in [0, 1] {
+        assert_eq!(store.set(key(&store, b"k"), Mode::Cas(number), 0, 0, b"2", 2), Stored::Exists);
+    }
+}
+
+#[test]
+fn arithmetic_keeps_flags_and_pads_with_spaces() {
+    let mut store = store(1 << 20);
+    store.set(key(&store, b"n"), Mode::Set, 5, 50, b"10", 2);
+    assert_eq!(store.arith(key(&store, b"n"), 1, false, 2), Arith::Value(9));
+    assert_eq!(value(&mut store, b"n").unwrap(), b"9 ");
+    assert_eq!(store.arith(key(&store, b"n"), 991, true, 2), Arith::Value(1000));
+    assert_eq!(value(&mut store, b"n").unwrap(), b"1000");
+    assert_eq!(store.arith(key(&store, b"n"), u64::MAX - 999, true, 2), Arith::Value(0));
+    assert_eq!(value(&mut store, b"n").unwrap(), b"0   ");
+    let found = store.get(key(&store, b"n"), 2).unwrap();
+    assert_eq!((store.item(found).flags(), store.item(found).expires_s()), (5, 50));
+    set(&mut store, b"n", b"word");
+    assert_eq!(store.arith(key(&store, b"n"), 1, true, 2), Arith::NonNumeric);
+    assert_eq!(store.arith(key(&store, b"absent"), 1, true, 2), Arith::NotFound);
+}
+
+/// Misses of cache-aside requests, of the store and of a plain FIFO with room for as many items.
+fn misses(requests: impl Iterator<Item = u64>) -> (usize, usize) {
+    let mut store = store(2 << 20);
+    let (mut ours, mut plain) = (0, 0);
+    let mut fifo = std::collections::VecDeque::new();
+    let mut known = std::collections::HashSet::new();
+    for id in requests {
+        let name = id.to_le_bytes();
+        if value(&mut store, &name).is_none() {
+            ours += 1;
+            set(&mut store, &name, &[1; 60]);
+        }
+        if known.insert(id) {
+            plain += 1;
+            fifo.push_back(id);
+            if fifo.len() > store.counters().curr_items as usize {
+                known.remove(&fifo.pop_front().unwrap());
+            }
+        }
+    }
+    store.check();
+    (ours, plain)
+}
+
+#[test]
+fn misses_fewer_than_fifo_on_a_skewed_stream() {
+    let mut random = Random(5);
+    // The inverse of the cumulative Zipf(1) distribution over 300,000 ids is exponential.
+    let mut zipf = || (300_000f64.powf(random.below(1 << 30) as f64 / (1u64 << 30) as f64)) as u64;
+    let (ours, plain) = misses((0..400_000).map(|_| zipf()));
+    assert!(ours * 100 < plain * 90, "{ours} against {plain}");
+}
+
+#[test]
+fn a_scan_does_not_wash_the_working_set_away() {
+    let mut random = Random(6);
+    // A working set of half the cache, read again and again, and a scan that passes through it.
+    let working: Vec<u64> = (0..200_000).map(|_| random.below(8_000)).collect();
+    let scan = (0..100_000u64).map(|i| 1_000_000 + i);
+    let mixed = working[..100_000].iter().copied().zip(scan).flat_map(|(a, b)| [a, b]);
+    let (ours, plain) = misses(working[100_000..].iter().copied().chain(mixed));
+    assert!(ours < 8_000 + 100_000 + 4_000, "{ours} misses, 108,000 are compulsory");
+    assert!(plain > ours + 10_000, "{ours} against {plain}");
+}
