@@ -1,12 +1,13 @@
 #![allow(unsafe_code)]
 //! The reserved memory of a shard: one anonymous mapping of a fixed size, touched lazily.
 //!
-//! Everything `limit_bytes` counts lies in here. Offsets (`usize`, in bytes) and locations ([`Loc`], in granules)
-//! are turned into references here and nowhere else; each access is checked against the bounds. The memory comes
-//! zeroed from the kernel and is only ever plain bytes, so any in-bounds view of it is a valid value.
+//! Everything `limit_bytes` counts lies in here. Offsets (`usize`, in bytes) and locations ([`Loc`], in
+//! granules) are turned into references here and nowhere else; each access is checked against the bounds. The
+//! memory comes zeroed from the kernel and is only ever plain bytes, so any in-bounds view of it is a valid
+//! value.
 //!
-//! The one rule the checks cannot see: bytes lent to another thread by a token of `pins.rs` (the value of a pinned
-//! item or of an upload) are not viewed mutably (pinned) or at all (upload) until the token is back.
+//! The one rule the checks cannot see: bytes lent to another thread by a token of `pins.rs` (the value of a
+//! pinned item or of an upload) are not viewed mutably (pinned) or at all (upload) until the token is back.
 
 use std::io;
 use std::ptr::NonNull;
@@ -63,7 +64,8 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The address of the byte `offset` bytes into the chunk at `loc`. Reading or writing there is up to the caller.
+    /// The address of the byte `offset` bytes into the chunk at `loc`. Reading or writing there is up to the
+    /// caller.
     pub fn address(&self, loc: Loc, offset: usize) -> *mut u8 {
         self.base.wrapping_add(((loc.0 as usize) << self.granule_shift) + offset)
     }
@@ -83,8 +85,8 @@ pub struct Arena {
 unsafe impl Send for Arena {}
 
 impl Arena {
-    /// Reserves `len` bytes. Returns the arena and, when the kernel gave another kind of pages than asked for, a
-    /// sentence for the operator.
+    /// Reserves `len` bytes. Returns the arena and, when the kernel gave another kind of pages than asked
+    /// for, a sentence for the operator.
     pub fn new(
         len: usize,
         granule_bytes: usize,
@@ -107,8 +109,9 @@ impl Arena {
             HugePages::Transparent | HugePages::Off => (map_aligned(len)?, len, None),
         };
         let advice = if huge_pages == HugePages::Off { libc::MADV_NOHUGEPAGE } else { libc::MADV_HUGEPAGE };
-        // SAFETY: the range is the mapping just made; the advice changes no content. A kernel without huge pages
-        // answers EINVAL, which leaves us with small ones: correct, only slower, so the answer is not looked at.
+        // SAFETY: the range is the mapping just made; the advice changes no content. A kernel without huge
+        // pages answers EINVAL, which leaves us with small ones: correct, only slower, so the answer is not
+        // looked at.
         unsafe { libc::madvise(base.as_ptr().cast(), len, advice) };
         let granule_shift = granule_bytes.trailing_zeros();
         let geometry = Box::new(Geometry { base: base.as_ptr(), granule_shift, chunk_max });
@@ -165,8 +168,8 @@ impl Arena {
     pub fn get<T: FromBytes + Immutable>(&self, at: usize) -> &T {
         self.check(at, size_of::<T>());
         assert!(at.is_multiple_of(align_of::<T>()));
-        // SAFETY: in bounds, aligned (the base is aligned to 2 MiB), initialised, any bytes are a `T` (FromBytes), no
-        // interior mutability (Immutable), and borrowed from self.
+        // SAFETY: in bounds, aligned (the base is aligned to 2 MiB), initialised, any bytes are a `T`
+        // (FromBytes), no interior mutability (Immutable), and borrowed from self.
         unsafe { self.base.add(at).cast::<T>().as_ref() }
     }
 
@@ -209,7 +212,8 @@ impl Arena {
 impl Drop for Arena {
     fn drop(&mut self) {
         if !self.leaked {
-            // SAFETY: the mapping and the geometry are ours alone; no token points to them (else they were leaked).
+            // SAFETY: the mapping and the geometry are ours alone; no token points to them (else they were
+            // leaked).
             unsafe {
                 libc::munmap(self.base.as_ptr().cast(), self.len);
                 drop(Box::from_raw(self.geometry.as_ptr()));
@@ -224,7 +228,8 @@ fn map_aligned(len: usize) -> io::Result<NonNull<u8>> {
     let start = map(wide, libc::MAP_NORESERVE)?;
     let before = start.as_ptr().align_offset(HUGE_PAGE_BYTES);
     let after = HUGE_PAGE_BYTES - before;
-    // SAFETY: both trimmed ends lie inside the mapping just made and hold nothing; `start + before` lies inside too.
+    // SAFETY: both trimmed ends lie inside the mapping just made and hold nothing; `start + before` lies
+    // inside too.
     unsafe {
         if before > 0 {
             libc::munmap(start.as_ptr().cast(), before);
@@ -235,7 +240,8 @@ fn map_aligned(len: usize) -> io::Result<NonNull<u8>> {
 }
 
 /// Maps explicit huge pages; the length is rounded down to whole ones. They are reserved here and now (no
-/// `MAP_NORESERVE`), so a pool that is too small fails at start and not with a signal in the middle of a request.
+/// `MAP_NORESERVE`), so a pool that is too small fails at start and not with a signal in the middle of a
+/// request.
 fn map_explicit(len: usize) -> io::Result<(NonNull<u8>, usize)> {
     let len = len - len % HUGE_PAGE_BYTES;
     Ok((map(len, libc::MAP_HUGETLB)?, len))

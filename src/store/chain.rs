@@ -1,9 +1,9 @@
 //! Large values: what does not fit the largest chunk goes on in a chain of continuation chunks.
 //!
-//! The head is of the largest class and full; so is every continuation but the last, which is of the class that fits.
-//! Each continuation starts with its `Links`, which point both ways so that any chunk can be moved; the first one's
-//! `prev` is the head, and the head's chain extra holds the first one. The length of a chain is bounded by
-//! the item size limit.
+//! The head is of the largest class and full; so is every continuation but the last, which is of the class
+//! that fits. Each continuation starts with its `Links`, which point both ways so that any chunk can be
+//! moved; the first one's `prev` is the head, and the head's chain extra holds the first one. The length of a
+//! chain is bounded by the item size limit.
 
 use super::arena::Loc;
 use super::item::{CHAIN_AT, ChunkKind, LINKS_BYTES, Links, state};
@@ -85,7 +85,8 @@ impl Slab {
         first + full * first + self.classes.size(self.class_of_continuation(last))
     }
 
-    /// Hooks a fresh chunk to the end of a chain that is being built. `before` is the head or the last continuation.
+    /// Hooks a fresh chunk to the end of a chain that is being built. `before` is the head or the last
+    /// continuation.
     pub fn append_continuation(&mut self, before: Loc, chunk: Loc) {
         *self.links_mut(chunk) = Links::new(ChunkKind::Continuation, Loc::NONE, before);
         self.set_following(before, chunk);

@@ -1,9 +1,9 @@
 //! The size classes of chunks: which sizes there are and which one a request gets.
 //!
-//! Sizes are multiples of the granule. Small ones lie one granule apart, larger ones grow by a factor, and each is
-//! widened as far as the number of chunks in a page allows, so the chunks tile the page. The largest
-//! class is a quarter of a page at most: beyond it a value goes on in further chunks (`chain.rs`), the last of
-//! which is of a fitting class again.
+//! Sizes are multiples of the granule. Small ones lie one granule apart, larger ones grow by a factor, and
+//! each is widened as far as the number of chunks in a page allows, so the chunks tile the page. The largest
+//! class is a quarter of a page at most: beyond it a value goes on in further chunks (`chain.rs`), the last
+//! of which is of a fitting class again.
 
 /// The most classes there can be; ids above are page kinds of `slab.rs`.
 pub const CLASSES_MAX: usize = 250;

@@ -13,8 +13,8 @@ pub struct StoreCounters {
     pub evictions: u64,
     /// Of these, never read.
     pub evicted_unfetched: u64,
-    /// Of these, read since they last moved in the queues: evicted although the policy would have kept them, because
-    /// their page was needed.
+    /// Of these, read since they last moved in the queues: evicted although the policy would have kept them,
+    /// because their page was needed.
     pub evicted_active: u64,
     /// Dead items whose memory was taken back, never read.
     pub expired_unfetched: u64,
@@ -36,7 +36,8 @@ pub struct StoreCounters {
     pub slab_busy: u64,
 }
 
-/// The counters of one class; an item counts in the class of its head. All cumulative but `mem_requested` and `number`.
+/// The counters of one class; an item counts in the class of its head. All cumulative but `mem_requested` and
+/// `number`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassCounters {
     /// Items now.
@@ -107,8 +108,8 @@ pub struct ClassStats {
     pub used_chunks: u32,
     /// Chunks not in use (those of a page being emptied count as neither).
     pub free_chunks: u32,
-    /// Seconds since the last access of the older of the two queues' oldest items. The queues span all classes, so
-    /// this is an approximation, the same for every class.
+    /// Seconds since the last access of the older of the two queues' oldest items. The queues span all
+    /// classes, so this is an approximation, the same for every class.
     pub age_s: u32,
     /// What was counted.
     pub counters: ClassCounters,

@@ -1,9 +1,10 @@
-//! Who leaves: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) over all items of
-//! the shard, whatever their class.
+//! Who leaves: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) over all
+//! items of the shard, whatever their class.
 //!
-//! New items enter the small queue, unless the ghost remembers their key: then the main queue. At the small queue's tail an item
-//! that was read meanwhile goes on to the main queue, the others leave and are remembered by the ghost. At the main queue's tail an
-//! item that was read gets another round for each read, up to three. A hit only counts the read, in two bits of the item's header.
+//! New items enter the small queue, unless the ghost remembers their key: then the main queue. At the small
+//! queue's tail an item that was read meanwhile goes on to the main queue, the others leave and are
+//! remembered by the ghost. At the main queue's tail an item that was read gets another round for each read,
+//! up to three. A hit only counts the read, in two bits of the item's header.
 //!
 //! The queues are doubly linked through the items' headers: `next` is the older, `prev` the newer neighbour.
 
@@ -81,7 +82,8 @@ impl Queues {
         if header.is(state::MAIN) { &mut self.main } else { &mut self.small }
     }
 
-    /// Points the older neighbour of `loc` (or the tail) to `for_older` and the newer one (or the head) to `for_newer`.
+    /// Points the older neighbour of `loc` (or the tail) to `for_older` and the newer one (or the head) to
+    /// `for_newer`.
     fn relink(&mut self, slab: &mut Slab, loc: Loc, for_older: Loc, for_newer: Loc) {
         let links = slab.header(loc).links;
         let queue = self.of(slab.header(loc));
@@ -97,8 +99,9 @@ impl Queues {
 }
 
 impl Store {
-    /// Frees the memory of one item that can be spared: an overdue one if it comes along, else S3-FIFO's choice. False
-    /// when there was none in [`SEARCH_MAX`] steps (everything is pinned, or nothing is stored).
+    /// Frees the memory of one item that can be spared: an overdue one if it comes along, else S3-FIFO's
+    /// choice. False when there was none in [`SEARCH_MAX`] steps (everything is pinned, or nothing is
+    /// stored).
     pub(super) fn evict_one(&mut self) -> bool {
         for step in 0..SEARCH_MAX {
             let Queues { small, main } = &self.queues;

@@ -1,19 +1,22 @@
 //! Who is overdue: expiry times, flushes, and the crawl that takes back what nobody asks for any more.
 //!
-//! A dead item is freed by whoever meets it: a lookup, the search for a victim, a page being drained, or the crawl.
-//! Each page knows a second before which nothing in it expires (`Page::earliest_s`: lowered by every store,
-//! made exact by every visit), so the crawl walks only through pages that may hold something overdue, chunk by chunk, in
-//! bounded steps; it needs no list. Before anything live is evicted, the crawl gets its turn.
+//! A dead item is freed by whoever meets it: a lookup, the search for a victim, a page being drained, or the
+//! crawl. Each page knows a second before which nothing in it expires (`Page::earliest_s`: lowered by every
+//! store, made exact by every visit), so the crawl walks only through pages that may hold something overdue,
+//! chunk by chunk, in bounded steps; it needs no list. Before anything live is evicted, the crawl gets its
+//! turn.
 //!
-//! A flush notes the CAS counter of its moment; an item is flushed when its CAS number is not newer. The numbers wrap
-//! after 2^40 stores, so "newer" means less than half the circle ahead; the first full pass of the crawl after a flush has freed every
-//! flushed item and forgets the mark, so no item can ever come round to its other side.
+//! A flush notes the CAS counter of its moment; an item is flushed when its CAS number is not newer. The
+//! numbers wrap after 2^40 stores, so "newer" means less than half the circle ahead; the first full pass of
+//! the crawl after a flush has freed every flushed item and forgets the mark, so no item can ever come round
+//! to its other side.
 
 use super::arena::Loc;
 use super::item::{ACCESS_MASK, CAS_MASK, ChunkKind, Header, state};
 use super::{Miss, Store};
 
-/// A pass that freed less than one in this many of the items it checked makes the next one wait twice as long.
+/// A pass that freed less than one in this many of the items it checked makes the next one wait twice as
+/// long.
 const WORTHWHILE_DIVISOR: u32 = 32;
 
 /// The longest wait between two passes.
@@ -80,8 +83,8 @@ impl Flush {
 }
 
 impl Store {
-    /// Kills every item stored so far: at once, or at second `at_s`. A planned flush is replaced by the next call, as in memcached; a
-    /// flush that has happened is never undone. Cost: one write per page.
+    /// Kills every item stored so far: at once, or at second `at_s`. A planned flush is replaced by the next
+    /// call, as in memcached; a flush that has happened is never undone. Cost: one write per page.
     pub fn flush(&mut self, at_s: Option<u32>, now_s: u32) {
         self.tick(now_s);
         self.flush.at_s = at_s.filter(|&at_s| at_s > now_s).unwrap_or(u32::MAX);

@@ -1,14 +1,15 @@
 //! The ghost: who was evicted from the small queue lately (S3-FIFO's ghost queue).
 //!
-//! It remembers 16-bit fingerprints, 31 to a cache line, each line a ring that forgets its oldest. A key never
-//! seen is taken for a remembered one with probability 31/65,536, which does no harm. When pages are added the lines of
-//! all hashes change, which amounts to forgetting everything; that happens only while the table grows.
+//! It remembers 16-bit fingerprints, 31 to a cache line, each line a ring that forgets its oldest. A key
+//! never seen is taken for a remembered one with probability 31/65,536, which does no harm. When pages are
+//! added the lines of all hashes change, which amounts to forgetting everything; that happens only while the
+//! table grows.
 
 use super::arena::Arena;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Pages of ghost for a hundred pages of table. At 31 fingerprints a line and a table load of 80 % that remembers about
-/// two thirds as many items as there are.
+/// Pages of ghost for a hundred pages of table. At 31 fingerprints a line and a table load of 80 % that
+/// remembers about two thirds as many items as there are.
 const PAGES_PER_100_TABLE_PAGES: usize = 15;
 
 const RING: usize = 31;

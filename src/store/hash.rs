@@ -1,5 +1,5 @@
-//! The seeded hash of keys. One `Hasher` is made per process and copied into every shard: the high bits of its
-//! 64-bit result choose the shard, the low 32 bits choose the bucket (`table.rs`), bits 32..48 are the
+//! The seeded hash of keys. One `Hasher` is made per process and copied into every shard: the high bits of
+//! its 64-bit result choose the shard, the low 32 bits choose the bucket (`table.rs`), bits 32..48 are the
 //! fingerprint of the ghost (`ghost.rs`). It is keyed, so no client can aim at a bucket or at a core.
 
 use ahash::RandomState;

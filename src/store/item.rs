@@ -5,8 +5,8 @@
 //!               only when CHAINED                                 only when not 0
 //! ```
 //! The value length is stored only for chained items; otherwise it is what the chunk has left after the other
-//! parts and the slack, the unused bytes at the chunk's end. A slack of 255 or more leaves room to store itself: the
-//! header then says [`SLACK_IN_TAIL`] and the chunk's last four bytes hold the number.
+//! parts and the slack, the unused bytes at the chunk's end. A slack of 255 or more leaves room to store
+//! itself: the header then says [`SLACK_IN_TAIL`] and the chunk's last four bytes hold the number.
 //!
 //! Every chunk of a slab page, used or free, starts with [`Links`]; their two top bits say what the chunk is.
 
@@ -69,9 +69,9 @@ pub enum ChunkKind {
 const NOT_AN_ITEM: u32 = !Loc::MASK;
 const FREE: u32 = !Loc::MASK;
 
-/// The first eight bytes of every chunk. Of an item: its neighbours in the eviction queue, `next` the older and
-/// `prev` the newer one. Of a continuation: `next` the next continuation, `prev` the chunk before it. Of a free
-/// chunk: `next` the next free chunk of the page.
+/// The first eight bytes of every chunk. Of an item: its neighbours in the eviction queue, `next` the older
+/// and `prev` the newer one. Of a continuation: `next` the next continuation, `prev` the chunk before it. Of
+/// a free chunk: `next` the next free chunk of the page.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Links {
@@ -256,8 +256,8 @@ impl Slab {
         header.value_at() + value_len + links
     }
 
-    /// Writes everything of a new, unlinked item but its value: header, extras, key, slack. The chunk is of the
-    /// class that [`Slab::class_of_item`] gives.
+    /// Writes everything of a new, unlinked item but its value: header, extras, key, slack. The chunk is of
+    /// the class that [`Slab::class_of_item`] gives.
     pub fn write_head(&mut self, loc: Loc, key: &[u8], flags: u32, expires_s: u32, value_len: usize) {
         let (at, chunk) = (self.arena.offset(loc), self.chunk_bytes(loc));
         let need = fixed_bytes(key.len(), flags) + value_len;

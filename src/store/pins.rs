@@ -1,11 +1,13 @@
 #![allow(unsafe_code)]
 //! Tokens for item bytes that outlive a call: [`Pinned`] for a value being sent straight from the arena,
-//! [`Upload`] for one being received into it. Both are move-only and `Send`, so another shard's thread can use them.
+//! [`Upload`] for one being received into it. Both are move-only and `Send`, so another shard's thread can
+//! use them.
 //!
-//! While a token is out its chunks stay where they are. A pinned item keeps its bytes: whoever would change, move or
-//! evict it unlinks it instead, and its memory is freed by the last release. An upload is in no table
-//! and no queue, nobody else looks at its bytes. The `PINNED` and `UPLOADING` bits in the item's
-//! state say so to the rest of the store; the store counts the tokens and, if it is dropped before they are back, leaves its memory mapped.
+//! While a token is out its chunks stay where they are. A pinned item keeps its bytes: whoever would change,
+//! move or evict it unlinks it instead, and its memory is freed by the last release. An upload is in no table
+//! and no queue, nobody else looks at its bytes. The `PINNED` and `UPLOADING` bits in the item's state say so
+//! to the rest of the store; the store counts the tokens and, if it is dropped before they are back, leaves
+//! its memory mapped.
 
 use super::Store;
 use super::arena::{Geometry, Loc};
@@ -13,7 +15,8 @@ use super::item::{CHAIN_AT, LINKS_BYTES, state};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// An item whose value may be read until the token is given to `Store::release`, its own store's. Dropping it leaks the item's memory.
+/// An item whose value may be read until the token is given to `Store::release`, its own store's. Dropping it
+/// leaks the item's memory.
 #[derive(Debug)]
 #[must_use = "a pin that is not released leaks its item's memory"]
 pub struct Pinned {
@@ -23,12 +26,12 @@ pub struct Pinned {
     value_len: u32,
 }
 
-// SAFETY: the token only reads value bytes and the links of continuations, which nobody writes while it is out, and the
-// geometry, which never changes; the mapping lives until the token is back (or for ever).
+// SAFETY: the token only reads value bytes and the links of continuations, which nobody writes while it is
+// out, and the geometry, which never changes; the mapping lives until the token is back (or for ever).
 unsafe impl Send for Pinned {}
 
-/// A reserved item whose value is being received, to be given to `Store::commit` or `Store::abandon` of its own store. Dropping it
-/// leaks the item's memory.
+/// A reserved item whose value is being received, to be given to `Store::commit` or `Store::abandon` of its
+/// own store. Dropping it leaks the item's memory.
 #[derive(Debug)]
 #[must_use = "an upload that is neither committed nor abandoned leaks its memory"]
 pub struct Upload {
@@ -42,8 +45,8 @@ pub struct Upload {
     remaining: u32,
 }
 
-// SAFETY: until the token is back nobody else reads or writes the chunks of the item it names, and the geometry never changes; the
-// mapping lives until the token is back (or for ever).
+// SAFETY: until the token is back nobody else reads or writes the chunks of the item it names, and the
+// geometry never changes; the mapping lives until the token is back (or for ever).
 unsafe impl Send for Upload {}
 
 impl Pinned {
@@ -114,8 +117,9 @@ impl<'a> Iterator for PinnedSegments<'a> {
         let geometry = unsafe { self.geometry.as_ref() };
         let len = self.left.min(geometry.chunk_max - self.skip);
         let start = geometry.address(self.chunk, self.skip);
-        // SAFETY: the store filled in head, position and length from a live item; a chunk that does not hold all that is left is
-        // of the largest class, so `len` bytes lie inside it. Nobody writes them while the token is out.
+        // SAFETY: the store filled in head, position and length from a live item; a chunk that does not hold
+        // all that is left is of the largest class, so `len` bytes lie inside it. Nobody writes them while
+        // the token is out.
         let piece = unsafe { std::slice::from_raw_parts(start, len) };
         self.left -= len;
         if self.left > 0 {
@@ -134,7 +138,8 @@ impl Upload {
         self.remaining as usize
     }
 
-    /// Where the next bytes go, in place; empty when the value is complete. Call [`Upload::advance`] with how many were written.
+    /// Where the next bytes go, in place; empty when the value is complete. Call [`Upload::advance`] with how
+    /// many were written.
     pub fn next_region(&mut self) -> &mut [u8] {
         // SAFETY: the token keeps the geometry alive; it is never written.
         let geometry = unsafe { self.geometry.as_ref() };
@@ -145,8 +150,8 @@ impl Upload {
         }
         let position = self.position as usize;
         let len = self.remaining().min(geometry.chunk_max.saturating_sub(position));
-        // SAFETY: a chunk that does not hold all that remains is of the largest class, so `len` bytes lie inside it; they belong to
-        // this token alone and are borrowed with it.
+        // SAFETY: a chunk that does not hold all that remains is of the largest class, so `len` bytes lie
+        // inside it; they belong to this token alone and are borrowed with it.
         unsafe { std::slice::from_raw_parts_mut(geometry.address(self.current, position), len) }
     }
 
@@ -217,7 +222,8 @@ fn geometry_from_raw(word: u64) -> NonNull<Geometry> {
 }
 
 impl Store {
-    /// Pins a found item. Its value can be read through the token, also after the item is overwritten, deleted or evicted.
+    /// Pins a found item. Its value can be read through the token, also after the item is overwritten,
+    /// deleted or evicted.
     pub fn pin(&mut self, found: super::Found) -> Pinned {
         let head = found.loc;
         *self.pins.entry(head).or_insert(0) += 1;

@@ -46,7 +46,8 @@ impl Store {
         ItemView { store: self, loc: found.loc }
     }
 
-    /// Copies the value, chained or not, to the start of `out`, as far as it fits. Returns the number of bytes copied.
+    /// Copies the value, chained or not, to the start of `out`, as far as it fits. Returns the number of
+    /// bytes copied.
     pub fn copy_value(&self, found: Found, out: &mut [u8]) -> usize {
         let mut done = 0;
         for (at, len) in self.slab.segments(found.loc) {
@@ -57,8 +58,8 @@ impl Store {
         done
     }
 
-    /// Fetches the bucket of a hash into the cache. A batch of requests does this for all its keys first, then
-    /// [`Store::prefetch_item`], then executes: one memory latency each instead of one per key.
+    /// Fetches the bucket of a hash into the cache. A batch of requests does this for all its keys first,
+    /// then [`Store::prefetch_item`], then executes: one memory latency each instead of one per key.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.table.prefetch(&self.slab.arena, hash as u32);
@@ -70,8 +71,8 @@ impl Store {
         self.table.prefetch_items(&self.slab.arena, hash as u32);
     }
 
-    /// Marks a client's read in the item's header. Writes only what changes: nothing, for an item read often within
-    /// a second.
+    /// Marks a client's read in the item's header. Writes only what changes: nothing, for an item read often
+    /// within a second.
     #[inline]
     fn mark_hit(&mut self, loc: Loc) {
         let header = self.slab.header_mut(loc);
@@ -147,7 +148,8 @@ impl<'a> ItemView<'a> {
         self.store.slab.header(self.loc).expires_s
     }
 
-    /// The second of the last access. Only 24 bits are kept: wrong by 194 days for an item not read for that long.
+    /// The second of the last access. Only 24 bits are kept: wrong by 194 days for an item not read for that
+    /// long.
     pub fn last_access_s(&self) -> u32 {
         let age_s = self.store.age_of(self.store.slab.header(self.loc));
         debug_assert!(age_s <= ACCESS_MASK);

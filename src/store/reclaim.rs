@@ -1,11 +1,12 @@
-//! Getting memory: a chunk for an item, a page for the table, in this order: what is free, what is overdue, what
-//! compaction gives, what the eviction policy chooses.
+//! Getting memory: a chunk for an item, a page for the table, in this order: what is free, what is overdue,
+//! what compaction gives, what the eviction policy chooses.
 //!
-//! Chunks freed by evictions are of whatever class the victims were. They serve later requests of that class; when a class
-//! has a whole page's worth of them, one of its pages is *drained*: its items move to the other free chunks, and the page changes class. One
-//! free page is kept in reserve, so a class that has nothing gets a page at once; the reserve is filled again by
-//! draining, in steps in proportion to the bytes stored since, the page that costs least (then items without another
-//! free chunk to move to are evicted). Only when requests outrun that is a page drained in one go.
+//! Chunks freed by evictions are of whatever class the victims were. They serve later requests of that class;
+//! when a class has a whole page's worth of them, one of its pages is *drained*: its items move to the other
+//! free chunks, and the page changes class. One free page is kept in reserve, so a class that has nothing
+//! gets a page at once; the reserve is filled again by draining, in steps in proportion to the bytes stored
+//! since, the page that costs least (then items without another free chunk to move to are evicted). Only when
+//! requests outrun that is a page drained in one go.
 
 use super::Store;
 use super::arena::Loc;
@@ -28,13 +29,13 @@ const DRAIN_CHUNKS_STEP: usize = 32;
 /// Pages one last attempt may try to drain, if the first ones turn out to hold pinned items.
 const DRAIN_ATTEMPTS_MAX: usize = 4;
 
-/// Homes of the table moved per stored item while it grows. A growth by an eighth needs a quarter of the homes as
-/// many stores, in which the load rises by three percent.
+/// Homes of the table moved per stored item while it grows. A growth by an eighth needs a quarter of the
+/// homes as many stores, in which the load rises by three percent.
 const HOMES_PER_STORE: usize = 4;
 
 impl Store {
-    /// A chunk of this class. Its first bytes are garbage until the caller writes them. At most [`ROUNDS_MAX`] rounds of work, and if
-    /// all else fails the emptying of a page.
+    /// A chunk of this class. Its first bytes are garbage until the caller writes them. At most
+    /// [`ROUNDS_MAX`] rounds of work, and if all else fails the emptying of a page.
     pub(super) fn allocate_chunk(&mut self, class: u8) -> Option<Loc> {
         // Before the chunk is taken: a drain must not meet a chunk whose links are not written yet.
         if self.slab.free_pages() < self.pages_kept() {
@@ -76,7 +77,8 @@ impl Store {
         self.slab.take_chunk(class)
     }
 
-    /// Pages not to be given to items while there is another way: the reserve, and what table and ghost wait for.
+    /// Pages not to be given to items while there is another way: the reserve, and what table and ghost wait
+    /// for.
     fn pages_kept(&self) -> u32 {
         RESERVE_PAGES + self.pages_wanted() as u32
     }
@@ -91,7 +93,8 @@ impl Store {
         if self.table.growing() {
             self.table.grow(&mut self.slab.arena, homes);
             while let Some(loc) = self.table.orphans.pop() {
-                // Their path was full of other items: as rare as a full path for a new one, and answered likewise.
+                // Their path was full of other items: as rare as a full path for a new one, and answered
+                // likewise.
                 self.counters.evictions += 1;
                 self.unlink_unindexed(loc);
             }
@@ -217,8 +220,8 @@ impl Store {
         }
     }
 
-    /// Makes a chunk of the draining page free: drops its item if that is dead, else moves it, else evicts it. False when it is
-    /// pinned, being received, or may not be evicted.
+    /// Makes a chunk of the draining page free: drops its item if that is dead, else moves it, else evicts
+    /// it. False when it is pinned, being received, or may not be evicted.
     fn vacate(&mut self, chunk: Loc) -> bool {
         let kind = self.slab.links(chunk).kind();
         let head = match kind {

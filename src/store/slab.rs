@@ -1,12 +1,12 @@
-//! Pages and chunks: the arena cut into pages of equal size, each free, of one size class, or part of the table or
-//! the ghost.
+//! Pages and chunks: the arena cut into pages of equal size, each free, of one size class, or part of the
+//! table or the ghost.
 //!
-//! A page of a class hands out its chunks: freed ones first, from a list threaded through them, then untouched ones in
-//! order, so memory is touched only when needed. Pages with a chunk to spare are in their class's `partial` list. A
-//! page whose last chunk is freed goes back to the free pages at once.
+//! A page of a class hands out its chunks: freed ones first, from a list threaded through them, then
+//! untouched ones in order, so memory is touched only when needed. Pages with a chunk to spare are in their
+//! class's `partial` list. A page whose last chunk is freed goes back to the free pages at once.
 //!
-//! One page at a time may be *draining* (`reclaim.rs` is moving its items out): it is in no list, none of its chunks
-//! counts as free, and chunks freed in it are not handed out again.
+//! One page at a time may be *draining* (`reclaim.rs` is moving its items out): it is in no list, none of its
+//! chunks counts as free, and chunks freed in it are not handed out again.
 
 use super::arena::{Arena, Loc};
 use super::classes::Classes;

@@ -1,17 +1,18 @@
 //! The table: from 32 bits of a key's hash to the location of its item.
 //!
-//! A bucket is one cache line of eight entries; an entry is the 32 bits and a 31-bit location. The eight bits that
-//! are left over, one per entry, together hold `passed`: how many entries live in later buckets because this one was
-//! full when they passed it on the way from their home. A lookup goes on to the next bucket only while `passed` is not
-//! zero, and a removal takes it back along the way, so there are no tombstones. An entry that finds its bucket full takes
-//! the place of the one there with the latest home, which moves on instead (Robin Hood hashing: Celis, 1986): so none
-//! ends up far from home, though a new one may set many in motion.
+//! A bucket is one cache line of eight entries; an entry is the 32 bits and a 31-bit location. The eight bits
+//! that are left over, one per entry, together hold `passed`: how many entries live in later buckets because
+//! this one was full when they passed it on the way from their home. A lookup goes on to the next bucket only
+//! while `passed` is not zero, and a removal takes it back along the way, so there are no tombstones. An
+//! entry that finds its bucket full takes the place of the one there with the latest home, which moves on
+//! instead (Robin Hood hashing: Celis, 1986): so none ends up far from home, though a new one may set many in
+//! motion.
 //!
-//! The home of a hash is `hash * homes >> 32`: it keeps order and allows any number of homes. So the table can grow
-//! in place by any amount: pages are added at the end, then the homes move one by one from the highest down.
-//! `boundary` says how far that has come: hashes whose old home is at or above it use the new number of homes. Only the 32
-//! stored bits are needed for that, items are not touched. [`PATH_MAX`] buckets after the last home take
-//! what overflows there.
+//! The home of a hash is `hash * homes >> 32`: it keeps order and allows any number of homes. So the table
+//! can grow in place by any amount: pages are added at the end, then the homes move one by one from the
+//! highest down. `boundary` says how far that has come: hashes whose old home is at or above it use the new
+//! number of homes. Only the 32 stored bits are needed for that, items are not touched. [`PATH_MAX`] buckets
+//! after the last home take what overflows there.
 
 use super::arena::{Arena, Loc};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -19,8 +20,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Buckets an entry may be looked for, its home included.
 pub const PATH_MAX: usize = 16;
 
-/// Buckets in which one insertion may set an entry in motion. At the wanted load a run of full buckets this long does not
-/// happen; at the maximum it does, seldom.
+/// Buckets in which one insertion may set an entry in motion. At the wanted load a run of full buckets this
+/// long does not happen; at the maximum it does, seldom.
 const PUSH_MAX: usize = 256;
 
 /// Entries of a bucket.
@@ -41,7 +42,8 @@ const PASSED_BIT: u64 = 1 << 31;
 /// In the plan of an insertion: the one that comes goes on itself.
 const STAYS: u8 = u8::MAX;
 
-/// A cache line of entries: hash in the high half, then a bit of `passed`, then the location. No location: empty.
+/// A cache line of entries: hash in the high half, then a bit of `passed`, then the location. No location:
+/// empty.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 struct Bucket {
@@ -232,7 +234,8 @@ impl Table {
         Err(Full)
     }
 
-    /// Carries an entry from its home over full buckets, exchanging it as `pushed` says, to the slot that is empty.
+    /// Carries an entry from its home over full buckets, exchanging it as `pushed` says, to the slot that is
+    /// empty.
     fn push(&self, arena: &mut Arena, home: usize, pushed: &[u8], slot: usize, entry: (u32, Loc)) {
         let mut carried = entry;
         for (bucket, &pushed_slot) in (home..).zip(pushed) {
@@ -287,7 +290,8 @@ impl Table {
         }
     }
 
-    /// Moves up to `homes` homes of the growth that is going on; a home has at most `PATH_MAX` buckets to look at.
+    /// Moves up to `homes` homes of the growth that is going on; a home has at most `PATH_MAX` buckets to
+    /// look at.
     pub fn grow(&mut self, arena: &mut Arena, homes: usize) {
         if !self.growing() {
             return;

@@ -1,14 +1,16 @@
 //! Writing: the storage commands, uploads, arithmetic, delete.
 //!
-//! A value that fits the chunk of the item it replaces is written over it. Otherwise the new item is built first, out of reach of table
-//! and queues, while the old one is held (as if pinned), so that making room can neither evict nor move it; then the new one takes its
-//! place. A replacement keeps the old item's place in its queue and counts as a read of it.
+//! A value that fits the chunk of the item it replaces is written over it. Otherwise the new item is built
+//! first, out of reach of table and queues, while the old one is held (as if pinned), so that making room can
+//! neither evict nor move it; then the new one takes its place. A replacement keeps the old item's place in
+//! its queue and counts as a read of it.
 
 use super::arena::Loc;
 use super::item::{KEY_LEN_MAX, fixed_bytes, state};
 use super::{Arith, Key, Mode, Store, Stored, Upload};
 
-/// What memcached adds to key and value when it compares with `-I`: its header, and the ends of key and value.
+/// What memcached adds to key and value when it compares with `-I`: its header, and the ends of key and
+/// value.
 const MEMCACHED_HEADER_BYTES: usize = 48;
 const MEMCACHED_CAS_BYTES: usize = 8;
 const MEMCACHED_ENDS_BYTES: usize = 3;
@@ -61,8 +63,8 @@ impl Store {
         }
     }
 
-    /// Reserves an item whose value is still to come: `Err` is `TooLarge` or `NoMemory`, and a `Set` has deleted the old item
-    /// then. `mode` is the one the upload will be committed with.
+    /// Reserves an item whose value is still to come: `Err` is `TooLarge` or `NoMemory`, and a `Set` has
+    /// deleted the old item then. `mode` is the one the upload will be committed with.
     pub fn reserve(
         &mut self,
         key: Key<'_>,
@@ -118,8 +120,8 @@ impl Store {
         self.slab.free_item(head);
     }
 
-    /// Adds to (`increment`, modulo 2^64) or subtracts from (not below 0) a decimal number. The value keeps its length, padded with
-    /// spaces behind, unless the number grew out of it.
+    /// Adds to (`increment`, modulo 2^64) or subtracts from (not below 0) a decimal number. The value keeps
+    /// its length, padded with spaces behind, unless the number grew out of it.
     pub fn arith(&mut self, key: Key<'_>, delta: u64, increment: bool, now_s: u32) -> Arith {
         self.tick(now_s);
         let Ok(loc) = self.find_live(key) else { return Arith::NotFound };
@@ -262,7 +264,8 @@ impl Store {
         }
     }
 
-    /// Gets the chunks of a new item and writes all but its value. `held` is neither evicted nor moved meanwhile.
+    /// Gets the chunks of a new item and writes all but its value. `held` is neither evicted nor moved
+    /// meanwhile.
     fn build(
         &mut self,
         key: &[u8],
@@ -332,7 +335,8 @@ impl Store {
     }
 }
 
-/// memcached's numbers: white space, an optional `+`, digits below 2^64, then the end or white space and anything.
+/// memcached's numbers: white space, an optional `+`, digits below 2^64, then the end or white space and
+/// anything.
 fn parse_number(value: &[u8]) -> Option<u64> {
     let text = value.trim_ascii_start();
     let text = text.strip_prefix(b"+").unwrap_or(text);
