@@ -1,4 +1,5 @@
-//! A doorbell: an eventfd that any thread may ring and one shard hears, in its data ring or in its executor.
+//! A doorbell: an eventfd that any thread, or the kernel at a completion, may ring, and that one shard hears in its
+//! executor while it sleeps deep. Awake it looks by itself.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

@@ -1,9 +1,11 @@
 //! What the kernel must offer, tried once at start: the server refuses to run half able, and says what to do.
 
+use super::doorbell::Doorbell;
 use super::receive::ReceiveBuffers;
 use super::ring::{Ring, RingConfig};
 use io_uring::{Probe, opcode};
 use std::io;
+use std::sync::Arc;
 
 /// Something the server cannot run without; the text names it and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +56,13 @@ pub enum Missing {
 /// # Errors
 /// The first thing that is missing.
 pub fn kernel() -> Result<(), Missing> {
+    let other = |what| move |source| Missing::Other { what, source };
     let release = read("/proc/sys/kernel/osrelease");
     if version_of(&release).is_some_and(|v| v < (6, 1)) {
         return Err(Missing::Kernel(release));
     }
-    let ring = Ring::new(RingConfig { submissions: 8, completions: 32 }).map_err(explain)?;
-    let other = |what| move |source| Missing::Other { what, source };
+    let bell = Arc::new(Doorbell::new().map_err(other("an eventfd"))?);
+    let ring = Ring::new(RingConfig { submissions: 8, completions: 32 }, bell).map_err(explain)?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe).map_err(other("io_uring's probe"))?;
     let needed = [

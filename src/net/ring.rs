@@ -12,6 +12,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Sizes of a ring.
@@ -42,8 +43,6 @@ pub enum Event {
     Sent { conn: u32, result: i32 },
     /// A peer shard has put something into the mesh.
     Woken,
-    /// Another thread has rung the shard's doorbell. `armed`: the poll goes on.
-    Rung { armed: bool },
 }
 
 /// Kinds of operations, the top byte of the user data.
@@ -54,9 +53,8 @@ enum Token {
     Receive = 2,
     Send = 3,
     Wake = 4,
-    Doorbell = 5,
     /// Cancellations, closes and outgoing wake-ups: their own completions say nothing anybody waits for.
-    Quiet = 6,
+    Quiet = 5,
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -70,16 +68,16 @@ pub struct Ring {
     uring: IoUring,
     /// Submissions that found the queue full. At most a few per connection (receive, send, cancel), so bounded by `-c`.
     backlog: VecDeque<squeue::Entry>,
-    /// Rung by the kernel at completions while deep sleep has it enabled.
-    sleep_bell: Doorbell,
+    /// Rung by the kernel at completions while deep sleep has it enabled, and by other threads at any time.
+    bell: Arc<Doorbell>,
 }
 
 impl Ring {
-    /// Makes the ring; call it on the shard's own thread (single issuer).
+    /// Makes the ring; call it on the shard's own thread (single issuer). Completions may ring `bell`.
     ///
     /// # Errors
     /// What `io_uring_setup(2)` says: ENOSYS, EPERM (disabled or filtered), ENOMEM (RLIMIT_MEMLOCK), EINVAL (old kernel).
-    pub fn new(config: RingConfig) -> io::Result<Ring> {
+    pub fn new(config: RingConfig, bell: Arc<Doorbell>) -> io::Result<Ring> {
         let uring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -88,9 +86,8 @@ impl Ring {
             .setup_cqsize(config.completions)
             .dontfork()
             .build(config.submissions)?;
-        let sleep_bell = Doorbell::new()?;
-        uring.submitter().register_eventfd(sleep_bell.as_raw_fd())?;
-        let mut ring = Ring { uring, backlog: VecDeque::new(), sleep_bell };
+        uring.submitter().register_eventfd(bell.as_raw_fd())?;
+        let mut ring = Ring { uring, backlog: VecDeque::new(), bell };
         ring.uring.completion().disable_eventfd();
         // A registered ring descriptor saves a lookup per enter; without it everything works the same.
         let _ = ring.uring.submitter().register_ring_fd();
@@ -197,13 +194,6 @@ impl Ring {
         self.push(entry.user_data(user_data(Token::Quiet, 0)));
     }
 
-    /// Hears a doorbell from now on, as [`Event::Rung`].
-    pub fn listen_to(&mut self, bell: &Doorbell) {
-        let entry =
-            opcode::PollAdd::new(types::Fd(bell.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
-        self.push(entry.user_data(user_data(Token::Doorbell, 0)));
-    }
-
     /// Submits everything and lets deferred completions run; waits up to `wait` for one if there is none.
     ///
     /// # Errors
@@ -251,7 +241,7 @@ impl Ring {
         events.extend(queue.take(EVENTS_MAX).filter_map(|entry| event(&entry)));
     }
 
-    /// Lets completions ring [`sleep_bell`](Self::sleep_bell) (before deep sleep) or not (after).
+    /// Lets completions ring [`bell`](Self::bell) (before deep sleep) or not (after).
     pub fn ring_on_completion(&mut self, enabled: bool) {
         let queue = self.uring.completion();
         if enabled {
@@ -261,9 +251,9 @@ impl Ring {
         }
     }
 
-    /// Rung at completions while enabled.
-    pub fn sleep_bell(&self) -> &Doorbell {
-        &self.sleep_bell
+    /// What to await in deep sleep.
+    pub fn bell(&self) -> &Doorbell {
+        &self.bell
     }
 }
 
@@ -286,8 +276,5 @@ fn event(entry: &cqueue::Entry) -> Option<Event> {
             errno => Event::AcceptEnded { listener: index, errno: -errno },
         });
     }
-    if kind == Token::Wake as u8 {
-        return Some(Event::Woken);
-    }
-    (kind == Token::Doorbell as u8).then_some(Event::Rung { armed })
+    (kind == Token::Wake as u8).then_some(Event::Woken)
 }

@@ -28,7 +28,7 @@ pub mod turn;
 pub mod upkeep;
 
 use crate::net::receive::ReceiveBuffers;
-use crate::net::{Doorbell, Event, Listener, Ring};
+use crate::net::{Event, Listener, Ring};
 use std::sync::Arc;
 
 /// One shard. Everything in it belongs to its thread.
@@ -43,8 +43,6 @@ pub struct Shard {
     common: Arc<common::Common>,
     /// Listening sockets of all shards: they count as connections, as in memcached.
     common_listeners: usize,
-    /// Rung by the main thread when the server stops.
-    bell: Arc<Doorbell>,
     /// The core it is pinned to.
     cpu: usize,
     events: Vec<Event>,

@@ -34,7 +34,7 @@ impl AsRawFd for Borrowed {
 /// # Errors
 /// When the ring fails.
 pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
-    let bell = Borrowed(shard.borrow().ring.sleep_bell().as_raw_fd());
+    let bell = Borrowed(shard.borrow().ring.bell().as_raw_fd());
     let bell = PollableFd::new(bell).map_err(std::io::Error::other)?;
     let mut empty_waits = 0;
     loop {
@@ -58,7 +58,7 @@ pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
 impl Shard {
     /// Prepares the deep sleep; false when something has come up and there is no sleep.
     fn lie_down(&mut self) -> bool {
-        if self.stopping
+        if self.core.settings.is_stopping()
             || !self.accepting.is_open()
             || !self.shared_waiters.is_empty()
             || self.core.out.has_late()
@@ -79,6 +79,6 @@ impl Shard {
     fn get_up(&mut self) {
         self.common.parked.awake(self.core.id);
         self.ring.ring_on_completion(false);
-        self.ring.sleep_bell().hush();
+        self.ring.bell().hush();
     }
 }

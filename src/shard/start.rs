@@ -146,18 +146,17 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<(), String>)>) -> std::i
     let executor = glommio::executor();
     let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
     let side = executor.create_task_queue(Shares::Static(UPKEEP_SHARES), Latency::NotImportant, "upkeep");
-    let upkeep =
-        glommio::spawn_local_into(upkeep::look_after(shard.clone()), side).map_err(std::io::Error::other)?;
+    // The upkeep ends with the executor, when the loop has ended.
+    let upkeep = glommio::spawn_local_into(upkeep::look_after(shard.clone()), side);
+    upkeep.map_err(std::io::Error::other)?.detach();
     let serving = glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?;
-    let result = serving.await;
-    upkeep.cancel().await;
-    result
+    serving.await
 }
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
 fn make(parts: Parts) -> Result<Shard, String> {
     let Parts { id, cpu, plan, settings, common, listeners, common_listeners, bell, store, mesh } = parts;
-    let ring = Ring::new(RING).map_err(|e| probe::explain(e).to_string())?;
+    let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
     let buffers = ReceiveBuffers::new(&ring.submitter(), receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
     let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;
     let pool =
@@ -188,7 +187,6 @@ fn make(parts: Parts) -> Result<Shard, String> {
         accepting: Accepting::default(),
         common,
         common_listeners,
-        bell,
         cpu,
         events: turn::event_list(),
         resume: Vec::new(),
@@ -201,7 +199,5 @@ fn make(parts: Parts) -> Result<Shard, String> {
         buffer_bytes: plan.buffer_bytes(),
     };
     shard.listen();
-    let Shard { ring, bell, .. } = &mut shard;
-    ring.listen_to(bell);
     Ok(shard)
 }

@@ -21,12 +21,8 @@ pub struct Stopping {
 }
 
 impl Shard {
-    /// The doorbell: the only news it brings is that the server stops.
-    pub(super) fn rung(&mut self, armed: bool) {
-        self.bell.hush();
-        if !armed {
-            self.ring.listen_to(&self.bell);
-        }
+    /// Notices that the server stops; looked at every turn.
+    pub(super) fn notice_stop(&mut self) {
         if self.core.settings.is_stopping() && !self.stopping {
             self.stopping = true;
             self.stop.began = Some(Instant::now());

@@ -60,6 +60,7 @@ impl Shard {
         self.rearm_starved();
         self.flush_mesh();
         self.accept_again();
+        self.notice_stop();
         if self.stopping {
             return Ok(self.stop_step(busy));
         }
@@ -88,7 +89,6 @@ impl Shard {
             Event::Sent { conn, result } => self.sent(conn, result),
             Event::Accepted { listener, fd, armed } => self.accepted(listener, fd, armed),
             Event::AcceptEnded { listener, errno } => self.accept_ended(listener, errno),
-            Event::Rung { armed } => self.rung(armed),
             Event::Woken => {}
         }
     }

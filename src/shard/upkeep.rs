@@ -56,7 +56,7 @@ impl Shard {
             }
         }
         if closed {
-            self.ring.sleep_bell().ring(); // the loop may be asleep: it has to submit the cancellations
+            self.ring.bell().ring(); // the loop may be asleep: it has to submit the cancellations
         }
         let more = end < self.conns.places();
         self.idle_check_at = if more { end } else { 0 };
