@@ -1,1 +1,55 @@
-//! Table of contents of the tests.
+//! The tests that talk to the built server from outside: one binary, so that it links once.
+//!
+//! | module | what it holds against the server |
+//! |---|---|
+//! | `framing` | lines, separators, key limits, pipelining, cuts at any byte, half-closed clients, quit |
+//! | `retrieval` | get gets gat gats: order, duplicates, long lines, large values |
+//! | `storage` | set add replace append prepend cas: answers, noreply, sizes, bad data |
+//! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
+//! | `expiry` | TTLs and flush_all |
+//! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
+//! | `process` | options, sockets, pid and port files, signals, exit codes |
+//! | `stats` | every `stats` command: names, order, true values |
+//! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
+//! | `stress` | checksummed, versioned values under many connections |
+//! | `clients` | pymemcache and libmemcached's `memccapable` |
+//! | `tidy` | the house rules of `src/`, read from the source text |
+//!
+//! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
+//! server of its own on a port the kernel chose. `tools/check` installs what the tests need and runs them all.
+
+/// Runs each named `fn(shards: u32)` on 1, 2 and 4 shards, as three tests.
+macro_rules! on_shards {
+    ($($test:ident)*) => { $(
+        mod $test {
+            #[test]
+            fn on_1() {
+                super::$test(1)
+            }
+            #[test]
+            fn on_2() {
+                super::$test(2)
+            }
+            #[test]
+            fn on_4() {
+                super::$test(4)
+            }
+        }
+    )* };
+}
+
+mod harness;
+
+mod arithmetic;
+mod expiry;
+mod framing;
+mod pressure;
+mod process;
+mod retrieval;
+mod stats;
+mod storage;
+
+mod clients;
+mod differential;
+mod stress;
+mod tidy;

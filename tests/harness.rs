@@ -1,0 +1,386 @@
+//! Starts servers and talks to them byte by byte.
+//!
+//! A [`Server`] is a child process on ports the kernel chose, told through its port file; dropping it kills
+//! it, and fails the test if it died or panicked before. A [`Conn`] sends bytes and compares what comes back, with a
+//! deadline on every wait.
+//!
+//! The tests are written against memcached. `RINGCACHED_TEST_SERVER=/usr/bin/memcached cargo test` runs them
+//! against it, which shows that a test asks for what memcached really does.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// The longest any single wait may take before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a server may take from SIGTERM to its end.
+pub const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// Pause between two looks at something that has no way to call us.
+const POLL: Duration = Duration::from_millis(2);
+
+/// Looks at `probe` until it gives a value; panics with `what` when [`PATIENCE`] is over.
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "gave up after {PATIENCE:?} waiting for {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A command that runs the server under test with `options`.
+pub fn server_command(options: &[&str]) -> Command {
+    match std::env::var_os("RINGCACHED_TEST_SERVER") {
+        Some(other) => {
+            let mut command = Command::new(other);
+            command.args(["-u", "root"]).args(options);
+            command
+        }
+        None => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ringcached"));
+            command.args(options);
+            command
+        }
+    }
+}
+
+/// A running server. Its directory (port file, stderr, sockets) goes when it does.
+pub struct Server {
+    child: Child,
+    directory: tempfile::TempDir,
+    /// Where it listens, in the order of its port file; empty for a UNIX socket.
+    pub addresses: Vec<SocketAddr>,
+    unix_socket: Option<PathBuf>,
+    /// Set once the end of the process has been seen and judged.
+    reaped: bool,
+}
+
+impl Server {
+    /// A server of `shards` shards on an ephemeral port of 127.0.0.1.
+    pub fn start(shards: u32, options: &[&str]) -> Server {
+        let shards = shards.to_string();
+        let mut all = vec!["-p", "-1", "-l", "127.0.0.1", "-t", &shards];
+        all.extend(options);
+        Server::listening(server_command(&all))
+    }
+
+    /// Starts `command`, which must listen on TCP, and waits until its first address accepts.
+    pub fn listening(mut command: Command) -> Server {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let port_file = directory.path().join("ports");
+        command.env("MEMCACHED_PORT_FILENAME", &port_file);
+        let mut server = Server::spawn(command, directory);
+        server.addresses = wait_for("the port file", || {
+            server.check_alive();
+            addresses_of(&std::fs::read_to_string(&port_file).ok()?)
+        });
+        server.connect();
+        server
+    }
+
+    /// A server on the UNIX socket `socket` below its own directory.
+    pub fn on_unix_socket(options: &[&str]) -> Server {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("socket");
+        let mut all = vec!["-s", path.to_str().expect("temporary path in UTF-8")];
+        all.extend(options);
+        let mut server = Server::spawn(server_command(&all), directory);
+        server.unix_socket = Some(path);
+        wait_for("the UNIX socket", || {
+            server.check_alive();
+            server.try_connect()
+        });
+        server
+    }
+
+    fn spawn(mut command: Command, directory: tempfile::TempDir) -> Server {
+        let stderr = std::fs::File::create(directory.path().join("stderr")).expect("stderr file");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        Server { child, directory, addresses: Vec::new(), unix_socket: None, reaped: false }
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first TCP port.
+    pub fn port(&self) -> u16 {
+        self.addresses[0].port()
+    }
+
+    /// The path of its UNIX socket.
+    pub fn unix_socket(&self) -> &Path {
+        self.unix_socket.as_deref().expect("a server on a UNIX socket")
+    }
+
+    /// What it has written to stderr so far.
+    pub fn stderr(&self) -> String {
+        let bytes = std::fs::read(self.directory.path().join("stderr")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// A new connection to the first address or the UNIX socket.
+    pub fn connect(&self) -> Conn {
+        wait_for("a connection", || self.try_connect())
+    }
+
+    fn try_connect(&self) -> Option<Conn> {
+        match &self.unix_socket {
+            Some(path) => Conn::open(Domain::UNIX, &SockAddr::unix(path).expect("short path")),
+            None => Conn::open_tcp(self.addresses[0]),
+        }
+    }
+
+    /// Resident memory, in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("process status");
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
+        let kib = line.split_whitespace().nth(1).expect("VmRSS value");
+        kib.parse::<u64>().expect("VmRSS number") * 1024
+    }
+
+    /// Sends `signal`.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).expect("pid fits i32");
+        kill(Pid::from_raw(pid), signal).expect("signal to our own child");
+    }
+
+    /// Waits until the process is gone, at most [`STOP_WITHIN`].
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + STOP_WITHIN;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("wait for our own child") {
+                self.reaped = true;
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server still runs {STOP_WITHIN:?} after it was to stop");
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// SIGTERM; the server must end with exit code 0 in time.
+    pub fn stop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        let status = self.wait_for_exit();
+        assert!(status.success(), "SIGTERM: {status}, want exit code 0; stderr:\n{}", self.stderr());
+    }
+
+    /// Fails the test, with the server's own words, if the process has ended.
+    pub fn check_alive(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("wait for our own child") {
+            self.reaped = true;
+            panic!("the server ended by itself: {status}; stderr:\n{}", self.stderr());
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let ended_early = !self.reaped && matches!(self.child.try_wait(), Ok(Some(_)));
+        if !self.reaped && !ended_early {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        let stderr = self.stderr();
+        if std::thread::panicking() {
+            eprintln!("--- stderr of the server ---\n{stderr}---");
+            return;
+        }
+        assert!(!ended_early, "the server died during the test; stderr:\n{stderr}");
+        assert!(!stderr.contains("panicked at"), "a thread of the server panicked:\n{stderr}");
+    }
+}
+
+/// The TCP addresses of a port file (`TCP INET: 11211`, `TCP INET6: 11211`), with the loopback host.
+fn addresses_of(port_file: &str) -> Option<Vec<SocketAddr>> {
+    let address = |line: &str| {
+        let (family, port) = line.split_once(": ")?;
+        let port = port.trim().parse::<u16>().ok()?;
+        match family {
+            "TCP INET" => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            "TCP INET6" => Some(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))),
+            _ => None,
+        }
+    };
+    let addresses: Vec<_> = port_file.lines().filter_map(address).collect();
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+/// One client connection.
+pub struct Conn {
+    socket: Socket,
+}
+
+impl Conn {
+    /// Connects over TCP; `None` if nobody accepts.
+    pub fn open_tcp(address: SocketAddr) -> Option<Conn> {
+        let conn = Conn::open(Domain::for_address(address), &address.into())?;
+        conn.socket.set_tcp_nodelay(true).expect("TCP_NODELAY");
+        Some(conn)
+    }
+
+    fn open(domain: Domain, address: &SockAddr) -> Option<Conn> {
+        let socket = Socket::new(domain, Type::STREAM, None).expect("socket");
+        socket.connect(address).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        socket.set_write_timeout(Some(PATIENCE)).expect("write timeout");
+        Some(Conn { socket })
+    }
+
+    /// A second handle of the same connection, for a thread that writes while this one reads.
+    pub fn another_handle(&self) -> Conn {
+        Conn { socket: self.socket.try_clone().expect("duplicate socket") }
+    }
+
+    /// The address the server sees.
+    pub fn local_address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("local address").as_socket().expect("a TCP connection")
+    }
+
+    /// Sends all of `bytes`.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.socket.write_all(bytes.as_ref()).expect("send");
+    }
+
+    /// Says that nothing more will be sent; the receiving half stays open.
+    pub fn shut_writing(&mut self) {
+        self.socket.shutdown(std::net::Shutdown::Write).expect("shutdown(WR)");
+    }
+
+    /// Receives what is there, at most `out`; 0 at the end of the stream.
+    pub fn receive(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.socket.read(out)
+    }
+
+    /// The next bytes must be `expected`; none after them is taken.
+    pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
+        let expected = expected.as_ref();
+        let mut got = vec![0; expected.len()];
+        let mut len = 0;
+        while len < expected.len() {
+            let end = self.receive(&mut got[len..]);
+            let received = *end.as_ref().unwrap_or(&0);
+            let matches = got[len..len + received] == expected[len..len + received];
+            len += received;
+            if received == 0 || !matches {
+                let why = if received > 0 { "other bytes".into() } else { format!("{end:?}") };
+                panic!("answer: {why}\n want: {}\n  got: {}", shown(expected), shown(&got[..len]));
+            }
+        }
+    }
+
+    /// Sends `request` and expects exactly `answer`.
+    pub fn ask(&mut self, request: impl AsRef<[u8]>, answer: impl AsRef<[u8]>) {
+        self.send(request);
+        self.expect(answer);
+    }
+
+    /// The next line, without its CRLF.
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            let mut byte = [0];
+            let got = self.receive(&mut byte);
+            assert!(matches!(got, Ok(1)), "line: {got:?} after {}", shown(&line));
+            line.push(byte[0]);
+        }
+        line.truncate(line.len() - 2);
+        String::from_utf8_lossy(&line).into_owned()
+    }
+
+    /// Sends `request` and returns the first line of its answer.
+    pub fn ask_line(&mut self, request: &str) -> String {
+        self.send(request);
+        self.line()
+    }
+
+    /// Asks for `stats <arguments>` and returns names and values in the order sent.
+    pub fn stats(&mut self, arguments: &str) -> Vec<(String, String)> {
+        self.send(if arguments.is_empty() { "stats\r\n".into() } else { format!("stats {arguments}\r\n") });
+        let mut stats = Vec::new();
+        loop {
+            let line = self.line();
+            if line == "END" {
+                return stats;
+            }
+            let fields = line.strip_prefix("STAT ").and_then(|rest| rest.split_once(' '));
+            let (name, value) = fields.unwrap_or_else(|| panic!("stats {arguments}: line {line:?}"));
+            stats.push((name.into(), value.into()));
+        }
+    }
+
+    /// One value of the general `stats`.
+    pub fn stat(&mut self, name: &str) -> u64 {
+        let stats = self.stats("");
+        let value = stats.iter().find(|(n, _)| n == name).map(|(_, v)| v.parse::<u64>());
+        value.unwrap_or_else(|| panic!("no STAT {name}")).unwrap_or_else(|e| panic!("STAT {name}: {e}"))
+    }
+
+    /// The CAS unique of a stored key.
+    pub fn cas_of(&mut self, key: &str) -> u64 {
+        let line = self.ask_line(&format!("gets {key}\r\n"));
+        let fields: Vec<_> = line.split(' ').collect();
+        assert_eq!(fields.len(), 5, "gets {key}: {line:?}");
+        let mut data = vec![0; fields[3].parse::<usize>().expect("length") + "\r\nEND\r\n".len()];
+        self.socket.read_exact(&mut data).expect("value");
+        fields[4].parse().expect("CAS unique")
+    }
+
+    /// The server must close, having sent nothing more.
+    pub fn expect_closed(&mut self) {
+        let mut rest = [0; 256];
+        match self.receive(&mut rest) {
+            Ok(0) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
+            Ok(len) => panic!("want a closed connection, got {}", shown(&rest[..len])),
+            Err(e) => panic!("want a closed connection, got {e}"),
+        }
+    }
+
+    /// Ends the conversation: quits and checks that no answer was left over.
+    pub fn finish(mut self) {
+        self.send("quit\r\n");
+        self.expect_closed();
+    }
+}
+
+/// Bytes for a message: escaped, the middle of long ones left out.
+pub fn shown(bytes: &[u8]) -> String {
+    const EDGE_BYTES: usize = 300;
+    if bytes.len() <= 2 * EDGE_BYTES {
+        return bytes.escape_ascii().to_string();
+    }
+    let (head, tail) = (&bytes[..EDGE_BYTES], &bytes[bytes.len() - EDGE_BYTES..]);
+    format!("{} [... {} bytes in all ...] {}", head.escape_ascii(), bytes.len(), tail.escape_ascii())
+}
+
+/// Requests and the exact answers to them, in order, on one connection.
+pub type Conversation<'a> = &'a [(&'a str, &'a str)];
+
+/// Holds the conversation on a fresh server, once on each of `shards` + 1 connections open together, so that its
+/// keys are met both at home and from other shards. The store is flushed in between.
+pub fn converse(shards: u32, options: &[&str], conversation: Conversation<'_>) {
+    let server = Server::start(shards, options);
+    let connections: Vec<_> = (0..=shards).map(|_| server.connect()).collect();
+    for mut conn in connections {
+        for (request, answer) in conversation {
+            conn.ask(request, answer);
+        }
+        conn.ask("flush_all\r\n", "OK\r\n");
+        conn.finish();
+    }
+}
