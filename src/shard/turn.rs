@@ -128,16 +128,24 @@ impl Shard {
                 }
             }
         }
-        let waiting = stop != Stop::NeedInput && session.input_len() > INPUT_PAUSE_BYTES;
-        if waiting && conn.receive == Receive::Armed {
+        conn.session = Some(session);
+        self.regulate(index);
+        self.settle(index);
+    }
+
+    /// Back-pressure: ends the receive of a connection with too much input waiting to be run, starts it again when it is not.
+    fn regulate(&mut self, index: u32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        let waits = conn.waits || conn.queued;
+        let input_len = conn.session.as_ref().map_or(0, |session| session.input_len());
+        let full = waits && input_len > INPUT_PAUSE_BYTES;
+        if full && conn.receive == Receive::Armed {
             conn.receive = Receive::Ending;
             self.ring.cancel_receive(index);
-        } else if !waiting && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
+        } else if !full && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
             conn.receive = Receive::Armed;
             self.ring.receive(index, conn.fd);
         }
-        conn.session = Some(session);
-        self.settle(index);
     }
 
     /// After anything happened to a connection: queue its send, put its session away, or go on closing it.
@@ -196,11 +204,12 @@ impl Shard {
                 self.core.counters.receive_no_buffer += 1;
                 self.starved.push(index);
             }
-            // Our own wish: back-pressure or the end; `stopped` arms it again.
-            libc::ECANCELED => {}
+            // Our own wish, back-pressure or the end; the first may be over already.
+            libc::ECANCELED => self.regulate(index),
             0 => conn.ended = true,
             _ => conn.life = Life::Dead,
         }
+        let Some(conn) = self.conns.get(index) else { return };
         match conn.session.take() {
             // What was received before the end is still answered.
             Some(session) if conn.ended && !conn.queued && !conn.waits => {
