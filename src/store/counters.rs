@@ -13,8 +13,7 @@ pub struct StoreCounters {
     pub evictions: u64,
     /// Of these, never read.
     pub evicted_unfetched: u64,
-    /// Of these, read since they last moved in the queues: evicted although the policy would have kept them,
-    /// because their page was needed.
+    /// Of these, read since they last moved in the queues.
     pub evicted_active: u64,
     /// Dead items whose memory was taken back, never read.
     pub expired_unfetched: u64,

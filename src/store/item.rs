@@ -12,6 +12,7 @@
 
 use super::arena::Loc;
 use super::slab::Slab;
+use std::ops::RangeInclusive;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Longest key in bytes, memcached's limit. The header's `key_len` of 255 is kept free for a longer form.
@@ -28,6 +29,9 @@ pub const CHAIN_AT: usize = HEADER_BYTES;
 
 /// The value of `Header::slack` that sends the reader to the chunk's last four bytes.
 pub const SLACK_IN_TAIL: u8 = 255;
+
+/// A chunk may be larger than an item needs by one part in this many.
+const SURPLUS_DIVISOR: usize = 4;
 
 /// The bits of a CAS number.
 pub const CAS_MASK: u64 = (1 << 40) - 1;
@@ -284,7 +288,15 @@ impl Slab {
 
     /// The class of an item's head; for a chained one that of the largest chunk.
     pub fn class_of_item(&self, key_len: usize, flags: u32, value_len: usize) -> u8 {
-        self.classes.class_of(fixed_bytes(key_len, flags) + value_len).unwrap_or(self.classes.last())
+        *self.classes_of_item(key_len, flags, value_len).start()
+    }
+
+    /// The classes whose chunks may hold an item's head, the one of least waste first.
+    pub fn classes_of_item(&self, key_len: usize, flags: u32, value_len: usize) -> RangeInclusive<u8> {
+        let need = fixed_bytes(key_len, flags) + value_len;
+        let last = self.classes.last();
+        let class_of = |bytes| self.classes.class_of(bytes).unwrap_or(last);
+        class_of(need)..=class_of(need + need / SURPLUS_DIVISOR)
     }
 
     /// The four bytes at an offset, which is a multiple of four.

@@ -156,9 +156,9 @@ pub enum Stored {
     Exists,
     /// Compare-and-swap on a missing key.
     NotFound,
-    /// Larger than `item_size_max` by memcached's count, so that the largest value accepted is the same: 48 bytes,
-    /// 8 for CAS unless it is off, the key and 1, 4 for flags unless they are 0, the value and 2. Also a key over
-    /// [`KEY_LEN_MAX`]. A `Set` has deleted the old item.
+    /// Larger than `item_size_max` by memcached's count, so that the largest value accepted is the same: 48
+    /// bytes, 8 for CAS unless it is off, the key and 1, 4 for flags unless they are 0, the value and 2. Also
+    /// a key over [`KEY_LEN_MAX`]. A `Set` has deleted the old item.
     TooLarge,
     /// No memory to be had. A `Set` has deleted the old item.
     NoMemory,

@@ -1,17 +1,19 @@
 //! Getting memory: a chunk for an item, a page for the table, in this order: what is free, what is overdue,
 //! what compaction gives, what the eviction policy chooses.
 //!
-//! Chunks freed by evictions are of whatever class the victims were. They serve later requests of that class;
-//! when a class has a whole page's worth of them, one of its pages is *drained*: its items move to the other
-//! free chunks, and the page changes class. One free page is kept in reserve, so a class that has nothing
-//! gets a page at once; the reserve is filled again by draining, in steps in proportion to the bytes stored
-//! since, the page that costs least (then items without another free chunk to move to are evicted). Only when
-//! requests outrun that is a page drained in one go.
+//! A chunk that is a little too large is taken rather than room made: where pages are few, most of them would
+//! else be half empty. Chunks freed by evictions are of whatever class the victims were. They serve later
+//! requests of that class; when a class has a whole page's worth of them, one of its pages is *drained*: its
+//! items move to the other free chunks, and the page changes class. One free page is kept in reserve, so a
+//! class that has nothing gets a page at once; the reserve is filled again by draining, in steps in
+//! proportion to the bytes stored since, the page that costs least (then items without another free chunk to
+//! move to are evicted). Only when requests outrun that is a page drained in one go.
 
 use super::Store;
 use super::arena::Loc;
 use super::item::{ChunkKind, state};
 use super::slab::{GHOST_PAGE, TABLE_PAGE};
+use std::ops::RangeInclusive;
 
 /// Free pages that items leave alone while there is another way.
 const RESERVE_PAGES: u32 = 1;
@@ -34,17 +36,24 @@ const DRAIN_ATTEMPTS_MAX: usize = 4;
 const HOMES_PER_STORE: usize = 4;
 
 impl Store {
-    /// A chunk of this class. Its first bytes are garbage until the caller writes them. At most
-    /// [`ROUNDS_MAX`] rounds of work, and if all else fails the emptying of a page.
-    pub(super) fn allocate_chunk(&mut self, class: u8) -> Option<Loc> {
+    /// A chunk of the first of these classes; if it has none to spare, of another one of them. Its first
+    /// bytes are garbage until the caller writes them. At most [`ROUNDS_MAX`] rounds of work, and if all else
+    /// fails the emptying of a page.
+    pub(super) fn allocate_chunk(&mut self, classes: RangeInclusive<u8>) -> Option<Loc> {
+        let class = *classes.start();
         // Before the chunk is taken: a drain must not meet a chunk whose links are not written yet.
         if self.slab.free_pages() < self.pages_kept() {
             self.refill_reserve(self.slab.classes.size(class));
         }
-        match self.slab.take_chunk(class) {
-            Some(chunk) => Some(chunk),
-            None => self.make_room(class),
+        let chunk = self.slab.take_chunk(class);
+        if chunk.is_some() {
+            return chunk;
         }
+        if self.slab.free_pages() > self.pages_kept() {
+            self.slab.assign_page(class);
+            return self.slab.take_chunk(class);
+        }
+        classes.skip(1).find_map(|class| self.slab.take_chunk(class)).or_else(|| self.make_room(class))
     }
 
     #[cold]

@@ -207,12 +207,12 @@ impl Store {
         why
     }
 
-    /// True when the new item has the class of the old one and may be written over it.
+    /// True when the new item may be written over the old one: in one chunk, of a class it would choose.
     fn fits_over(&self, old: Loc, key: Key<'_>, flags: u32, value_len: usize) -> bool {
-        let header = self.slab.header(old);
+        let (header, class) = (self.slab.header(old), self.slab.class_of_chunk(old));
         header.state & (state::PINNED | state::CHAINED) == 0
-            && self.slab.classes.class_of(fixed_bytes(key.bytes.len(), flags) + value_len)
-                == Some(self.slab.class_of_chunk(old))
+            && fixed_bytes(key.bytes.len(), flags) + value_len <= self.slab.classes.size(class)
+            && self.slab.classes_of_item(key.bytes.len(), flags, value_len).contains(&class)
     }
 
     /// Writes a new item over the old one of its key, in the same chunk and the same place of the queue.
@@ -287,7 +287,7 @@ impl Store {
     }
 
     fn build_chunks(&mut self, key: &[u8], flags: u32, expires_s: u32, value_len: usize) -> Option<Loc> {
-        let head = self.allocate_chunk(self.slab.class_of_item(key.len(), flags, value_len))?;
+        let head = self.allocate_chunk(self.slab.classes_of_item(key.len(), flags, value_len))?;
         self.slab.write_head(head, key, flags, expires_s, value_len);
         let header = self.slab.header(head);
         if !header.is(state::CHAINED) {
@@ -296,7 +296,9 @@ impl Store {
         let mut left = value_len + header.value_at() - self.slab.chunk_max();
         let mut before = head;
         while left > 0 {
-            let Some(chunk) = self.allocate_chunk(self.slab.class_of_continuation(left)) else {
+            // Exactly this class: the size of a chain is computed, not walked.
+            let class = self.slab.class_of_continuation(left);
+            let Some(chunk) = self.allocate_chunk(class..=class) else {
                 self.slab.free_item(head);
                 return None;
             };
