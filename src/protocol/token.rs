@@ -22,18 +22,30 @@ impl<'a> Tokens<'a> {
     pub(super) fn rest(&self) -> &'a [u8] {
         self.rest
     }
+
+    /// The next token, expected to be a number: of a digit or two, which a loop reads before `memchr` has begun.
+    #[inline]
+    pub(super) fn next_number(&mut self) -> Option<&'a [u8]> {
+        self.take_until(|start| start.iter().position(|&byte| byte == b' '))
+    }
+
+    #[inline]
+    fn take_until(&mut self, find_space: impl Fn(&[u8]) -> Option<usize>) -> Option<&'a [u8]> {
+        let start = skip_spaces(self.rest);
+        let end = find_space(start).unwrap_or(start.len());
+        let (token, rest) = start.split_at(end);
+        self.rest = rest;
+        (!token.is_empty()).then_some(token)
+    }
 }
 
 impl<'a> Iterator for Tokens<'a> {
     type Item = &'a [u8];
 
+    /// The next token, of any length.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let start = skip_spaces(self.rest);
-        let end = memchr(b' ', start).unwrap_or(start.len());
-        let (token, rest) = start.split_at(end);
-        self.rest = rest;
-        (!token.is_empty()).then_some(token)
+        self.take_until(|start| memchr(b' ', start))
     }
 }
 
