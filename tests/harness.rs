@@ -90,9 +90,14 @@ impl Server {
     pub fn on_unix_socket(options: &[&str]) -> Server {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = directory.path().join("socket");
-        let mut all = vec!["-s", path.to_str().expect("temporary path in UTF-8")];
-        all.extend(options);
-        let mut server = Server::spawn(server_command(&all), directory);
+        let mut command = server_command(&["-s", path.to_str().expect("temporary path in UTF-8")]);
+        command.args(options);
+        Server::listening_on_path(command, directory, path)
+    }
+
+    /// Starts `command`, which must listen on the UNIX socket `path` in `directory`, and waits until it accepts.
+    pub fn listening_on_path(command: Command, directory: tempfile::TempDir, path: PathBuf) -> Server {
+        let mut server = Server::spawn(command, directory);
         server.unix_socket = Some(path);
         wait_for("the UNIX socket", || {
             server.check_alive();
@@ -266,6 +271,11 @@ impl Conn {
         self.socket.read(out)
     }
 
+    /// Fills `out` completely.
+    pub fn receive_exactly(&mut self, out: &mut [u8]) {
+        self.socket.read_exact(out).expect("receive");
+    }
+
     /// The next bytes must be `expected`; none after them is taken.
     pub fn expect(&mut self, expected: impl AsRef<[u8]>) {
         let expected = expected.as_ref();
@@ -336,7 +346,7 @@ impl Conn {
         let fields: Vec<_> = line.split(' ').collect();
         assert_eq!(fields.len(), 5, "gets {key}: {line:?}");
         let mut data = vec![0; fields[3].parse::<usize>().expect("length") + "\r\nEND\r\n".len()];
-        self.socket.read_exact(&mut data).expect("value");
+        self.receive_exactly(&mut data);
         fields[4].parse().expect("CAS unique")
     }
 

@@ -1,1 +1,260 @@
-//! Under construction.
+//! Clients that do not behave and limits that are reached: nobody else may notice, nothing may be lost.
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Conn, Server, wait_for};
+
+/// How long one round trip of a well-behaved client may take while another one misbehaves.
+const RESPONSIVE: Duration = Duration::from_secs(1);
+/// What a client that reads nothing may cost in resident memory beyond the items.
+const SLOW_READER_COST_BYTES: u64 = 48 << 20;
+
+on_shards! {
+    slow_reader_of_large_values
+    slow_reader_of_many_values
+    slow_writer_of_a_large_value
+    connection_limit
+    descriptors_running_out
+    idle_clients_are_closed
+    busy_clients_are_not_idle
+    full_without_evictions_loses_nothing
+    full_with_evictions_keeps_going
+    clients_that_vanish
+}
+
+/// Well-behaved round trips on `conn`, each within [`RESPONSIVE`].
+fn check_responsive(conn: &mut Conn) {
+    for i in 0..200 {
+        let start = Instant::now();
+        conn.ask(format!("set other-{i} 0 0 1\r\n1\r\nincr other-{i} 1\r\n"), "STORED\r\n2\r\n");
+        let took = start.elapsed();
+        assert!(took < RESPONSIVE, "a round trip took {took:?} beside a slow reader");
+    }
+}
+
+/// Asks for `times` answers of `value_bytes` each and reads none until another client has been served.
+fn slow_reader(shards: u32, value_bytes: usize, times: usize) {
+    let server = Server::start(shards, &["-m", "64"]);
+    let mut other = server.connect();
+    let mut value = vec![0; value_bytes];
+    fastrand::Rng::with_seed(3).fill(&mut value);
+    let head = format!("set v 5 0 {value_bytes}\r\n");
+    other.ask([head.as_bytes(), &value, b"\r\n"].concat(), "STORED\r\n");
+    check_responsive(&mut other);
+    let resident_before_bytes = server.resident_bytes();
+
+    let mut slow = server.connect();
+    let mut writer = slow.another_handle();
+    let sent = std::thread::spawn(move || writer.send("get v\r\n".repeat(times)));
+    for _ in 0..5 {
+        check_responsive(&mut other);
+    }
+    let grown_bytes = server.resident_bytes().saturating_sub(resident_before_bytes);
+    assert!(grown_bytes < SLOW_READER_COST_BYTES, "a client that does not read cost {grown_bytes} bytes");
+
+    // The value is replaced meanwhile: each answer is the old one or the new one, whole.
+    let mut second = value.clone();
+    second.reverse();
+    other.ask([head.as_bytes(), &second, b"\r\n"].concat(), "STORED\r\n");
+    let answer =
+        |value: &[u8]| [format!("VALUE v 5 {value_bytes}\r\n").as_bytes(), value, b"\r\nEND\r\n"].concat();
+    let (old, new) = (answer(&value), answer(&second));
+    let mut got = vec![0; old.len()];
+    let mut replaced = false;
+    for i in 0..times {
+        slow.receive_exactly(&mut got);
+        replaced |= got == new;
+        assert!(got == if replaced { &new[..] } else { &old[..] }, "answer {i} of {times} is torn");
+    }
+    sent.join().expect("writer");
+    slow.finish();
+    check_responsive(&mut other);
+}
+
+fn slow_reader_of_large_values(shards: u32) {
+    slow_reader(shards, 1_000_000, 200);
+}
+
+fn slow_reader_of_many_values(shards: u32) {
+    slow_reader(shards, 10_000, 20_000);
+}
+
+fn slow_writer_of_a_large_value(shards: u32) {
+    const VALUE_BYTES: usize = 1_000_000;
+    let server = Server::start(shards, &[]);
+    let (mut slow, mut other) = (server.connect(), server.connect());
+    let value: Vec<u8> = (0..VALUE_BYTES).map(|i| (i % 251) as u8).collect();
+    slow.send(format!("set v 0 0 {VALUE_BYTES}\r\n"));
+    for piece in value.chunks(VALUE_BYTES / 9) {
+        slow.send(piece);
+        other.ask("get v\r\n", "END\r\n");
+    }
+    slow.ask("\r\n", "STORED\r\n");
+    let head = format!("VALUE v 0 {VALUE_BYTES}\r\n");
+    other.ask("get v\r\n", [head.as_bytes(), &value, b"\r\nEND\r\n"].concat());
+}
+
+fn connection_limit(shards: u32) {
+    const LIMIT: usize = 64;
+    let server = Server::start(shards, &["-c", "64"]);
+    let mut admitted = Vec::new();
+    let mut refused = loop {
+        let mut conn = server.connect();
+        conn.send("get nothing\r\n");
+        if conn.line() != "END" {
+            break conn;
+        }
+        admitted.push(conn);
+        assert!(admitted.len() <= LIMIT, "-c {LIMIT} admitted {} clients", admitted.len());
+    };
+    refused.expect_closed();
+    assert!(!admitted.is_empty(), "-c {LIMIT} admitted nobody");
+    // The words themselves, on a connection that sends nothing.
+    let mut refused = server.connect();
+    refused.expect("ERROR Too many open connections\r\n");
+    refused.expect_closed();
+    let first = &mut admitted[0];
+    assert!(first.stat("rejected_connections") >= 2);
+    assert_eq!(first.stat("max_connections"), LIMIT as u64);
+    // A place given back is a place for the next.
+    admitted.pop().expect("a client").finish();
+    wait_for("a free place", || {
+        let mut conn = server.connect();
+        conn.send("get nothing\r\n");
+        (conn.line() == "END").then_some(())
+    });
+}
+
+/// The process may open no more descriptors: whoever is connected is served, whoever waits is served later.
+fn descriptors_running_out(shards: u32) {
+    const SPARE_DESCRIPTORS: usize = 4;
+    let server = Server::start(shards, &[]);
+    let mut first = server.connect();
+    first.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("descriptors").count();
+    let limit = format!("--nofile={}", open + SPARE_DESCRIPTORS);
+    let status = Command::new("prlimit").args(["--pid", &server.pid().to_string(), &limit]).status();
+    assert!(status.is_ok_and(|s| s.success()), "prlimit (util-linux) could not lower the server's limit");
+
+    // Every client holds its connection until the shortage has been seen. memcached closes its backlog meanwhile,
+    // so connecting may take a while: each client has a thread.
+    let shortage_seen = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 * SPARE_DESCRIPTORS {
+            scope.spawn(|| {
+                let mut conn = server.connect();
+                conn.ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
+                wait_for("the shortage", || shortage_seen.load(Ordering::Relaxed).then_some(()));
+                conn.finish();
+            });
+        }
+        wait_for("accepting_conns 0", || {
+            first.ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
+            (first.stat("accepting_conns") == 0).then_some(())
+        });
+        assert!(first.stat("listen_disabled_num") >= 1);
+        shortage_seen.store(true, Ordering::Relaxed);
+    });
+    wait_for("accepting_conns 1", || (first.stat("accepting_conns") == 1).then_some(()));
+    server.connect().ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
+}
+
+fn idle_clients_are_closed(shards: u32) {
+    let server = Server::start(shards, &["-o", "idle_timeout=1"]);
+    let mut clients: Vec<Conn> = (0..4).map(|_| server.connect()).collect();
+    let start = Instant::now();
+    for conn in &mut clients[..3] {
+        conn.ask("get a\r\n", "END\r\n");
+    }
+    for conn in &mut clients {
+        conn.expect_closed();
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(900), "idle_timeout=1 closed after {took:?}");
+    assert!(server.connect().stat("idle_kicks") >= 4);
+}
+
+fn busy_clients_are_not_idle(shards: u32) {
+    let server = Server::start(shards, &["-o", "idle_timeout=2"]);
+    let (mut busy, mut idle) = (server.connect(), server.connect());
+    let closed = std::thread::spawn(move || idle.expect_closed());
+    while !closed.is_finished() {
+        busy.ask("get a\r\n", "END\r\n");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    closed.join().expect("idle client closed in time");
+    busy.finish();
+}
+
+/// Writes `keys` values of `value_bytes` and returns how many were stored; every answer must be one of the two.
+fn fill(conn: &mut Conn, keys: usize, value_bytes: usize) -> Vec<bool> {
+    let value = "v".repeat(value_bytes);
+    let store =
+        |i: usize| match conn.ask_line(&format!("set full-{i} 0 0 {value_bytes}\r\n{value}\r\n")).as_str() {
+            "STORED" => true,
+            "SERVER_ERROR out of memory storing object" => false,
+            other => panic!("set full-{i}: {other:?}"),
+        };
+    (0..keys).map(store).collect()
+}
+
+fn full_without_evictions_loses_nothing(shards: u32) {
+    const VALUE_BYTES: usize = 4_000;
+    let server = Server::start(shards, &["-M", "-m", "16"]);
+    let mut conn = server.connect();
+    let stored = fill(&mut conn, 8_000, VALUE_BYTES);
+    let refused = stored.iter().filter(|s| !**s).count();
+    assert!(refused > 0, "32 MB went into -m 16");
+    let kept_bytes = stored.iter().filter(|s| **s).count() * VALUE_BYTES;
+    assert!(kept_bytes > 8 << 20, "-m 16 -M kept only {kept_bytes} bytes");
+    let found = format!("{}\r\nEND\r\n", "v".repeat(VALUE_BYTES));
+    for (i, stored) in stored.iter().enumerate() {
+        let line = conn.ask_line(&format!("get full-{i}\r\n"));
+        assert_eq!(line != "END", *stored, "full-{i}: stored {stored}, then {line:?}");
+        if *stored {
+            conn.expect(&found);
+        }
+    }
+    assert_eq!(conn.stat("evictions"), 0);
+    assert_eq!(conn.stat("store_no_memory"), refused as u64);
+    // A set that finds no memory takes the old value with it; room made is room for the next.
+    conn.ask("flush_all\r\n", "OK\r\n");
+    assert!(fill(&mut conn, 100, VALUE_BYTES).iter().all(|s| *s), "no room after flush_all");
+    conn.finish();
+}
+
+fn full_with_evictions_keeps_going(shards: u32) {
+    let server = Server::start(shards, &["-m", "16"]);
+    let mut conn = server.connect();
+    for value_bytes in [4_000, 100, 20_000] {
+        let keys = (40 << 20) / value_bytes;
+        let stored = fill(&mut conn, keys.min(60_000), value_bytes);
+        let refused = stored.iter().filter(|s| !**s).count();
+        assert_eq!(refused, 0, "values of {value_bytes} bytes refused although eviction is on");
+    }
+    assert!(conn.stat("evictions") > 0);
+    assert!(conn.stat("bytes") <= 16 << 20, "more bytes of items than -m");
+    conn.finish();
+}
+
+/// Clients that go away in the middle of whatever they were doing leave nothing behind.
+fn clients_that_vanish(shards: u32) {
+    let server = Server::start(shards, &[]);
+    let mut conn = server.connect();
+    conn.ask(format!("set v 0 0 500000\r\n{}\r\n", "v".repeat(500_000)), "STORED\r\n");
+    let before = conn.stat("curr_connections");
+    for i in 0..60 {
+        let mut gone = server.connect();
+        match i % 3 {
+            0 => gone.send("get v\r\n".repeat(50)),
+            1 => gone.send(format!("set half-{i} 0 0 400000\r\n{}", "h".repeat(1_000 * i))),
+            _ => gone.send("get"),
+        }
+    }
+    wait_for("vanished clients to be forgotten", || (conn.stat("curr_connections") <= before).then_some(()));
+    assert_eq!(conn.stat("curr_items"), 1);
+    conn.ask("get half-1\r\n", "END\r\n");
+    conn.finish();
+}
