@@ -3,12 +3,12 @@
 //! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
 //! connection reads like this:
 //!
-//! 1. [`frame`] finds the next line in what has been received,
-//! 2. [`parse`] turns that line into a [`Command`] that borrows from it,
-//! 3. a [`Command::Store`] is followed by `len` bytes of data and CR LF, which the caller takes,
-//! 4. the functions of [`reply`] write the answer into the caller's buffer.
+//! 1. `frame` finds the next line in what has been received,
+//! 2. `parse` turns that line into a `Command` that borrows from it,
+//! 3. a `Command::Store` is followed by `len` bytes of data and CR LF, which the caller takes,
+//! 4. the functions of `reply` write the answer into the caller's buffer.
 //!
-//! A `get` too long to buffer is read key by key through [`LongGet`] instead of steps 1 and 2.
+//! A `get` too long to buffer is read key by key through `LongGet` instead of steps 1 and 2.
 //!
 //! # Where this differs from memcached, and why
 //!
@@ -41,9 +41,7 @@ mod classic;
 mod exptime;
 mod get;
 mod line;
-/// Decimal text to integers and back.
 pub mod number;
-/// Fixed answers, and writers of the answers that carry a value.
 pub mod reply;
 mod storage;
 mod token;
