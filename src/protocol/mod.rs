@@ -3,12 +3,12 @@
 //! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
 //! connection reads like this:
 //!
-//! 1. [`frame`] finds the next line in what has been received,
-//! 2. [`parse`] turns that line into a [`Command`] that borrows from it,
-//! 3. a [`Command::Store`] is followed by `len` bytes of data and CR LF, which the caller takes,
-//! 4. the functions of [`reply`] write the answer into the caller's buffer.
+//! 1. `frame` finds the next line in what has been received,
+//! 2. `parse` turns that line into a `Command` that borrows from it,
+//! 3. a `Command::Store` is followed by `len` bytes of data and CR LF, which the caller takes,
+//! 4. the functions of `reply` write the answer into the caller's buffer.
 //!
-//! A `get` too long to buffer is read key by key through [`LongGet`] instead of steps 1 and 2.
+//! A `get` too long to buffer is read key by key through `LongGet` instead of steps 1 and 2.
 //!
 //! # Where this differs from memcached, and why
 //!
@@ -20,9 +20,12 @@
 //!   commands (4294967296 never expires, 2147483648 is expired at once) and refuses such numbers in `touch`, `gat` and
 //!   `flush_all`. Here an absolute time after January 2038 works, and one beyond the server's clock is as far as the clock
 //!   goes.
-//! * **A number is digits.** memcached takes a lone `-` as 0 in `touch`, `gat` and `flush_all`, a lone TAB as 0 in the
-//!   flags and expiration time of a storage command, and anything after a TAB there. All are refused here; a sign or white
-//!   space round such a number stays allowed. Any number of leading zeros is allowed, where memcached stops after a few.
+//! * **A relative time is given in full.** An item set for one second lives at least one; in memcached it may be gone at
+//!   once, because the second it is set in counts.
+//! * **A number is digits.** memcached takes a lone `-` as 0 in the length of a value and in the times of `touch`, `gat` and
+//!   `flush_all`, a lone TAB as 0 in the flags and expiration time of a storage command, and anything after a TAB there. All
+//!   are refused here; a sign or white space round such a number stays allowed. Any number of leading zeros is allowed,
+//!   where memcached stops after a few.
 //! * **A two-byte line ended by a bare LF is a command** like any other, as it is with CR LF. memcached answers
 //!   `CLIENT_ERROR bad command line format`.
 //! * **One CR LF ends the error of a `get` whose key is too long.** memcached sends two, and a client that counts lines
@@ -38,9 +41,7 @@ mod classic;
 mod exptime;
 mod get;
 mod line;
-/// Decimal text to integers and back.
 pub mod number;
-/// Fixed answers, and writers of the answers that carry a value.
 pub mod reply;
 mod storage;
 mod token;

@@ -224,6 +224,8 @@ fn storage_commands_without_a_length_keep_their_data() {
             ("set k 0 0 2147483646", BAD_FORMAT),
             ("set k 0 0 4294967298", BAD_FORMAT),
             ("set k 0 0 99999999999999999999", BAD_FORMAT),
+            // memcached takes it for 0.
+            ("set k 0 0 -", BAD_FORMAT),
         ],
     );
 }
