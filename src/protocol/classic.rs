@@ -14,6 +14,9 @@ use super::token::{Tokens, ends_in_noreply, trim_spaces};
 /// The shortest line that can be a command, in bytes without its ending.
 const LINE_LEN_MIN: usize = 2;
 
+/// Words that may follow the key of a `delete`: an old client's time, and `noreply`.
+const DELETE_EXTRA_MAX: usize = 2;
+
 /// What a server's settings mean to the parser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -185,7 +188,11 @@ fn touch<'a>(mut args: Tokens<'a>, limits: &Limits) -> Command<'a> {
 /// `delete <key> [noreply]`
 fn delete<'a>(mut args: Tokens<'a>, limits: &Limits) -> Command<'a> {
     let noreply = ends_in_noreply(args.rest());
-    match args.next() {
+    let key = args.next();
+    if args.count() > DELETE_EXTRA_MAX {
+        return Command::Reply(text::BAD_FORMAT);
+    }
+    match key {
         Some(key) if key.len() <= limits.key_len_max => Command::Delete { key, noreply },
         Some(_) => refuse(noreply, text::BAD_FORMAT),
         None => Command::Reply(text::BAD_FORMAT),

@@ -29,7 +29,7 @@ impl Shard {
         Snapshot {
             shard: self.core.id,
             cpu: self.cpu,
-            connections: self.conns.count() + self.listeners.len(),
+            connections: self.conns.count(),
             listeners: self.listeners.len(),
             accepting: self.accepting.is_open(),
             counters: self.core.counters.clone(),

@@ -67,7 +67,7 @@ pub struct Snapshot {
     pub shard: usize,
     /// Its core.
     pub cpu: usize,
-    /// Its connections, listeners included.
+    /// Its connections, listeners not counted.
     pub connections: usize,
     /// Its listeners.
     pub listeners: usize,

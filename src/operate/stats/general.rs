@@ -48,6 +48,7 @@ fn process(stats: &mut Stats, reporter: &Reporter) {
 
 fn connections(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot], c: &Counters) {
     let connections: usize = shards.iter().map(|shard| shard.connections).sum();
+    let listeners: usize = shards.iter().map(|shard| shard.listeners).sum();
     let buffers: usize = shards.iter().map(|shard| shard.buffer_bytes).sum();
     stats.put("max_connections", reporter.options.conn_limit);
     stats.put("curr_connections", connections);
@@ -55,7 +56,7 @@ fn connections(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot], c: &
     if reporter.options.maxconns_fast {
         stats.put("rejected_connections", c.rejected_connections);
     }
-    stats.put("connection_structures", connections);
+    stats.put("connection_structures", connections + listeners);
     for none in ["response_obj_oom", "response_obj_count", "response_obj_bytes"] {
         stats.put(none, 0);
     }
@@ -63,7 +64,7 @@ fn connections(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot], c: &
     stats.put("read_buf_bytes", buffers);
     stats.put("read_buf_bytes_free", 0);
     stats.put("read_buf_oom", c.receive_no_buffer);
-    stats.put("reserved_fds", shards.iter().map(|shard| shard.listeners).sum::<usize>());
+    stats.put("reserved_fds", listeners);
 }
 
 fn commands(stats: &mut Stats, c: &Counters, store: impl Fn(fn(&StoreCounters) -> u64) -> u64) {

@@ -22,7 +22,7 @@ pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
         let (id, c) = (shard.shard, &shard.counters);
         let mut put = |name: &str, value: u64| stats.put(format_args!("{id}:{name}"), value);
         put("core", shard.cpu as u64);
-        put("curr_connections", (shard.connections - shard.listeners) as u64);
+        put("curr_connections", shard.connections as u64);
         put("curr_items", shard.store.curr_items);
         put("bytes", shard.store.bytes);
         put("cmd_local", c.cmd_local);
