@@ -21,7 +21,7 @@ use ringcached::protocol::Limits;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::Settings;
 use ringcached::shard::start::start;
-use ringcached::store::{Hasher, HugePages, StoreConfig};
+use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 
 /// Exit status when the system refuses something (`EX_OSERR` of `sysexits.h`), as memcached's.
 const EXIT_SYSTEM: u8 = 71;
@@ -52,10 +52,11 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     probe::kernel()?;
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
-    let plan = Plan::new(options.cores.len(), options.memory_limit_bytes);
-    let sockets = Sockets::open(&options)?;
+    let cores = affordable_cores(&options);
+    let plan = Plan::new(cores.len(), options.memory_limit_bytes);
+    let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
-    let (hasher, cores) = (Hasher::random(), options.cores.clone());
+    let hasher = Hasher::random();
     let store = store_config(&options, &plan, &hasher);
     let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher);
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
@@ -69,6 +70,17 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
     }
     Ok(running.stop()?)
+}
+
+/// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with.
+fn affordable_cores(options: &Options) -> Vec<usize> {
+    let most = (options.memory_limit_bytes / LIMIT_MIN_BYTES).max(1);
+    let cores: Vec<usize> = options.cores.iter().copied().take(most).collect();
+    if cores.len() < options.cores.len() {
+        let (few, asked) = (cores.len(), options.cores.len());
+        log::line(Level::Always, format_args!("-m is too small for {asked} shards: starting {few}"));
+    }
+    cores
 }
 
 /// What the store of each shard is made from.

@@ -25,7 +25,7 @@ fn hits_misses_and_duplicates(shards: u32) {
         ("get a nope b a\r\n", "VALUE a 1 1\r\nx\r\nVALUE b 4294967295 0\r\n\r\nVALUE a 1 1\r\nx\r\nEND\r\n"),
         (
             "get nope a a a nope\r\n",
-            &concat!("VALUE a 1 1\r\nx\r\n", "VALUE a 1 1\r\nx\r\n", "VALUE a 1 1\r\nx\r\nEND\r\n"),
+            concat!("VALUE a 1 1\r\nx\r\n", "VALUE a 1 1\r\nx\r\n", "VALUE a 1 1\r\nx\r\nEND\r\n"),
         ),
     ];
     converse(shards, &[], conversation);

@@ -20,8 +20,7 @@ impl Sockets {
     ///
     /// # Errors
     /// The first address that cannot be resolved or listened on.
-    pub fn open(options: &Options) -> Result<Sockets, Box<dyn Error>> {
-        let shards = options.cores.len();
+    pub fn open(options: &Options, shards: usize) -> Result<Sockets, Box<dyn Error>> {
         let mut sockets = Sockets { listeners: (0..shards).map(|_| Vec::new()).collect(), tcp: Vec::new() };
         let backlog = options.backlog.min(i32::MAX as u32) as i32;
         match &options.listen {

@@ -14,8 +14,8 @@ use super::token::{Tokens, ends_in_noreply, trim_spaces};
 /// The shortest line that can be a command, in bytes without its ending.
 const LINE_LEN_MIN: usize = 2;
 
-/// Words that may follow the key of a `delete`: an old client's time, and `noreply`.
-const DELETE_EXTRA_MAX: usize = 2;
+/// Words that may follow the key of a `delete`: an old client's time, `noreply`, and one to spare.
+const DELETE_EXTRA_MAX: usize = 3;
 
 /// What a server's settings mean to the parser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,7 @@
 //!   where memcached stops after a few.
 //! * **A two-byte line ended by a bare LF is a command** like any other, as it is with CR LF. memcached answers
 //!   `CLIENT_ERROR bad command line format`.
-//! * **`delete` with more than two words behind its key is refused.** memcached 1.6.45 ignores any number, and so fails
+//! * **`delete` with more than three words behind its key is refused.** memcached 1.6.45 ignores any number, and so fails
 //!   `delete` in libmemcached's conformance test (memccapable), which 1.6.18 passes. The time of old clients
 //!   (`delete k 0`) and `noreply` stay allowed.
 //! * **One CR LF ends the error of a `get` whose key is too long.** memcached sends two, and a client that counts lines

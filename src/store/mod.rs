@@ -65,6 +65,8 @@ const PAGE_BYTES_MIN: usize = 16 << 10;
 const PAGE_BYTES_MAX: usize = 1 << 20;
 /// Fewest pages that can work: table, ghost, reserve, one draining, and some for items.
 const PAGES_MIN: usize = 8;
+/// The smallest limit a store works with.
+pub const LIMIT_MIN_BYTES: usize = PAGES_MIN * PAGE_BYTES_MIN;
 /// Smallest chunk, room for the header and a tiny key and value.
 const CHUNK_BYTES_MIN: usize = 40;
 /// Smallest granule; twice as much for each doubling of the limit beyond 16 GiB.
@@ -227,7 +229,7 @@ impl Store {
     pub fn new(config: &StoreConfig) -> Result<Store, StoreError> {
         let limit_bytes = config.limit_bytes;
         let page_bytes = page_bytes(limit_bytes);
-        let least_bytes = PAGES_MIN * PAGE_BYTES_MIN;
+        let least_bytes = LIMIT_MIN_BYTES;
         if limit_bytes < least_bytes {
             return Err(StoreError::TooSmall { limit_bytes, least_bytes });
         }

@@ -7,7 +7,7 @@ use crate::options::Listen;
 /// The memcached whose behaviour this is; also what `version` answers.
 pub const VERSION: &str = "1.6.45";
 
-pub(super) fn write(stats: &mut Stats, reporter: &Reporter) {
+pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     let o = &reporter.options;
     let (socket, mask) = match &o.listen {
         Listen::Unix { path, mode } => (path.display().to_string(), *mode),
@@ -28,7 +28,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter) {
     stats.put("shutdown_command", yes(o.allow_shutdown));
     stats.put("growth_factor", format_args!("{:.2}", o.growth_factor));
     stats.put("chunk_size", o.item_size_min_bytes);
-    stats.put("num_threads", o.cores.len());
+    stats.put("num_threads", shards);
     stats.put("num_threads_per_udp", 0);
     stats.put("stat_key_prefix", ":");
     stats.put("detail_enabled", "no");
