@@ -266,11 +266,6 @@ impl Conn {
         self.socket.shutdown(std::net::Shutdown::Write).expect("shutdown(WR)");
     }
 
-    /// Receives what is there, at most `out`; 0 at the end of the stream.
-    pub fn receive(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        self.socket.read(out)
-    }
-
     /// Fills `out` completely.
     pub fn receive_exactly(&mut self, out: &mut [u8]) {
         self.socket.read_exact(out).expect("receive");
@@ -282,7 +277,7 @@ impl Conn {
         let mut got = vec![0; expected.len()];
         let mut len = 0;
         while len < expected.len() {
-            let end = self.receive(&mut got[len..]);
+            let end = self.read(&mut got[len..]);
             let received = *end.as_ref().unwrap_or(&0);
             let matches = got[len..len + received] == expected[len..len + received];
             len += received;
@@ -304,7 +299,7 @@ impl Conn {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
-            let got = self.receive(&mut byte);
+            let got = self.read(&mut byte);
             assert!(matches!(got, Ok(1)), "line: {got:?} after {}", shown(&line));
             line.push(byte[0]);
         }
@@ -353,7 +348,7 @@ impl Conn {
     /// The server must close, having sent nothing more.
     pub fn expect_closed(&mut self) {
         let mut rest = [0; 256];
-        match self.receive(&mut rest) {
+        match self.read(&mut rest) {
             Ok(0) => {}
             Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {}
             Ok(len) => panic!("want a closed connection, got {}", shown(&rest[..len])),
@@ -365,6 +360,12 @@ impl Conn {
     pub fn finish(mut self) {
         self.send("quit\r\n");
         self.expect_closed();
+    }
+}
+
+impl Read for Conn {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.socket.read(out)
     }
 }
 

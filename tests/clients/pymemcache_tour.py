@@ -66,7 +66,6 @@ def expiry(client):
         time.sleep(0.02)
     assert client.get("long") == b"x"
     assert client.get("touched") == b"x"
-    assert client.gat("long", expire=50) == b"x"
 
 
 def large_values(client):
