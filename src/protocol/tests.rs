@@ -313,7 +313,7 @@ fn touches_and_deletes() {
     let many = format!("incr k 1 {}noreply", "a ".repeat(30));
     let expected = Command::Arith { key, delta: 1, increment: true, noreply: true };
     assert_eq!(parse(many.as_bytes(), &LIMITS), expected, "memcached looks at 23 tokens");
-    assert_eq!(parse(b"delete k 1 2 3 4", &LIMITS), Command::Reply(text::BAD_FORMAT));
+    assert_eq!(parse(b"delete k 1 2 3 4", &LIMITS), Command::Reply(BAD_FORMAT));
     assert_replies(
         &LIMITS,
         &[

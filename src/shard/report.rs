@@ -4,6 +4,7 @@ use super::Shard;
 use super::calls::Call;
 use super::conn::{Conn, Life};
 use super::snapshot::{ConnReport, Snapshot, Topic};
+use super::upkeep::STORE_STEP;
 use crate::net::listener;
 use std::os::fd::AsRawFd;
 
@@ -12,7 +13,11 @@ impl Shard {
     pub(super) fn perform(&mut self, call: Call) -> Option<Snapshot> {
         let core = &mut self.core;
         match call {
-            Call::Flush(at_s) => core.store.flush(at_s, core.now_s),
+            Call::Flush(at_s) => {
+                core.store.flush(at_s, core.now_s);
+                // A first step towards giving the memory back; upkeep does the rest.
+                core.store.background(core.now_s, STORE_STEP);
+            }
             Call::ResetStats => {
                 core.counters = Default::default();
                 core.store.reset_counters();

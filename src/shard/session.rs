@@ -69,6 +69,8 @@ pub struct Session {
     pub(super) mode: Mode,
     pub(super) out: Outbox<Held>,
     pub(super) slots: Slots,
+    /// A call to all shards is outstanding: nothing runs before its answer.
+    called: bool,
     input: Vec<u8>,
     input_at: usize,
     requests_left: u32, // of this turn, in requests (-R)
@@ -97,6 +99,7 @@ impl Default for Session {
             mode: Mode::Line,
             out: Outbox::default(),
             slots: Slots::default(),
+            called: false,
             input: Vec::new(),
             input_at: 0,
             requests_left: 0,
@@ -157,6 +160,9 @@ impl Session {
         self.keys_left = KEYS_PER_TURN;
         let mut at = 0;
         loop {
+            if self.called {
+                return (at, Stop::WaitOwn);
+            }
             let rest = &data[at..];
             if rest.is_empty() {
                 return (at, Stop::NeedInput);
@@ -324,9 +330,8 @@ impl Session {
         if !core.forward(owner, ticket, request) {
             return Step::stop(Stop::WaitShared);
         }
-        if !request.noreply {
-            self.slots.open();
-        }
+        // Also without a reply: when a later reply leaves, this has been done, as on a server with one thread.
+        self.slots.open();
         Step::on(used)
     }
 
@@ -346,7 +351,8 @@ impl Session {
         }
         self.slots.open();
         // What follows on this connection comes after the call on every shard.
-        Step { used, stop: Some(Stop::WaitOwn) }
+        self.called = true;
+        Step::on(used)
     }
 
     /// Runs the next key of a get, or ends it.
@@ -395,6 +401,7 @@ impl Session {
 
     /// The answer of a call.
     pub fn answer_heap(&mut self, core: &mut Core, slot: u32, words: Box<[u8]>) {
+        self.called = false;
         self.slots.fill_heap(slot, words);
         self.drain_slots(core);
     }
@@ -429,6 +436,7 @@ impl Session {
         if let Mode::Value(receiving) = std::mem::replace(&mut self.mode, Mode::Line) {
             receiving.abandon(core);
         }
+        self.called = false;
         self.input.clear();
         self.input_at = 0;
     }

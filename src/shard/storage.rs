@@ -230,9 +230,7 @@ impl Session {
             text::BAD_DATA_CHUNK
         } else if receiving.owner != core.id {
             let ticket = self.next_ticket(id);
-            if !request.noreply {
-                self.slots.open();
-            }
+            self.slots.open();
             core.commit_at(receiving.owner, ticket, &request, upload);
             return Step::on(2);
         } else {

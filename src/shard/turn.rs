@@ -353,10 +353,8 @@ impl Shard {
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let text = wire::reply_room(room);
                 let reply = execute(&mut core.store, &mut core.counters, &request, core.now_s, text);
-                if !request.noreply {
-                    let len = wire::finish_reply(room, ticket, reply.len, reply.value);
-                    core.out.answer_commit(peer, len);
-                }
+                let len = wire::finish_reply(room, ticket, reply.len, reply.value);
+                core.out.answer_commit(peer, len);
             }
             Ask::Reserve(ticket, r, len) => {
                 core.counters.cmd_for_peers += 1;
@@ -368,7 +366,8 @@ impl Shard {
             Ask::Commit(ticket, r, upload) => {
                 let stored = core.store.commit(upload, r.mode(), core.now_s);
                 let words = stored_words(&mut core.counters, r.op, stored);
-                let Some(room) = core.out.answer_room(peer).filter(|_| !r.noreply) else { return };
+                let words = if r.noreply { b"" } else { words };
+                let Some(room) = core.out.answer_room(peer) else { return };
                 wire::reply_room(room)[..words.len()].copy_from_slice(words);
                 let len = wire::finish_reply(room, ticket, words.len(), None);
                 core.out.answer_commit(peer, len);

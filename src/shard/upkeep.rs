@@ -14,7 +14,7 @@ const REST: Duration = Duration::from_secs(1);
 const STEP_REST: Duration = Duration::from_millis(2);
 
 /// Items visited or moved in one step of the store: well under a millisecond.
-const STORE_STEP: usize = 1000;
+pub(super) const STORE_STEP: usize = 1000;
 
 /// Connections looked at in one step of the idle check.
 const IDLE_STEP: u32 = 1000;

@@ -25,7 +25,7 @@ pub struct Ticket {
 
 /// Work for another shard.
 pub enum Ask<'a> {
-    /// Run a keyed operation whose value, if any, is here. No answer if `noreply`.
+    /// Run a keyed operation whose value, if any, is here. With `noreply` the answer is empty.
     Key(Ticket, KeyRequest<'a>),
     /// Make room for a value of `len` bytes that the asker will write in place.
     Reserve(Ticket, KeyRequest<'a>, usize),
