@@ -2,11 +2,15 @@
 //! same byte for byte, on 1, 2 and 4 shards.
 //!
 //! A stream goes out in batches over several connections in turn, each batch cut at random; the next batch is sent
-//! when `version`, the end of each, has been answered, so both servers execute the same order.
+//! when `version`, the end of each, has been answered, so both servers execute the same order. The seeds are fixed:
+//! a failure comes back.
 //!
 //! CAS uniques are each server's own numbers. What clients may rely on is which of a key's are equal, so each is
 //! replaced by its order of first appearance for that key, and a `cas` command carries the one this server
 //! gave last for its key.
+//!
+//! Batches that read do not count, and the other way round: memcached pads a shortened counter with spaces only if no
+//! answer still being sent refers to the item, which in a mixed pipeline is a matter of timing.
 //!
 //! What the streams leave out, and who looks after it instead:
 //!
@@ -16,8 +20,10 @@
 //! | `noreply` after an unknown verb, as a key, or after a bad length | silent in 1.6.45, answered in 1.6.18: `framing`, `storage` |
 //! | storage commands with a bad key, flags, exptime or CAS unique | 1.6.45 swallows the data, 1.6.18 runs it: `storage` |
 //! | `get` with a key over 250 bytes | memcached also drops answers still queued for earlier commands, so what is left depends on timing: `framing` |
+//! | lines beyond 2,000 bytes | 1.6.18 hangs up on some, depending on timing: `framing`, `retrieval` |
+//! | a space before `get`, a tab after it | 1.6.18 takes both for get: `framing` |
 //! | surplus words | 1.6.18 refuses some: `storage` |
-//! | flags and exptime beyond 32 bits | memcached wraps round, a defect not copied |
+//! | flags and exptime beyond 32 bits, an exptime of `-` | memcached wraps round, or takes it for 0: defects not copied |
 //! | TTLs that end, delayed `flush_all` | the answer depends on the second it is asked in: `expiry` |
 //! | `version`'s text, `stats`, meta and admin commands | differ by design or by version: `stats`, `process` |
 //! | more data than fits | which item leaves is each server's own choice: `pressure` |
@@ -56,6 +62,8 @@ on_shards! { same_answers_as_memcached }
 fn same_answers_as_memcached(shards: u32) {
     let mut oracle = Command::new("memcached");
     oracle.args(["-u", "root", "-p", "-1", "-l", "127.0.0.1", "-t", "1"]);
+    // Its background threads hold items for a moment, which shows in the padding of counters.
+    oracle.args(["-o", "no_lru_crawler,no_lru_maintainer"]);
     let found = Command::new("memcached").arg("-V").output();
     assert!(found.is_ok(), "no memcached to compare with: apt-get install memcached (tools/check does)");
     let (oracle, ours) = (Server::listening(oracle), Server::start(shards, &["-m", "64"]));
@@ -63,8 +71,8 @@ fn same_answers_as_memcached(shards: u32) {
         let (mut theirs, mut own) = (Side::connect(&oracle), Side::connect(&ours));
         let mut random = fastrand::Rng::with_seed(seed);
         for batch in 0..BATCHES {
-            let commands: Vec<Request> =
-                (0..COMMANDS_PER_BATCH).map(|_| Request::random(&mut random)).collect();
+            let command = if batch % 2 == 0 { Request::reading } else { Request::counting };
+            let commands: Vec<Request> = (0..COMMANDS_PER_BATCH).map(|_| command(&mut random)).collect();
             let cuts = random.u64(..);
             let want = theirs.run(batch % CONNECTIONS, &commands, cuts);
             let got = own.run(batch % CONNECTIONS, &commands, cuts);
@@ -104,17 +112,30 @@ impl Request {
         [&self.before, cas.as_bytes(), &self.after].concat()
     }
 
-    fn random(random: &mut fastrand::Rng) -> Request {
-        match random.u32(..100) {
+    /// Any command but incr and decr.
+    fn reading(random: &mut fastrand::Rng) -> Request {
+        match random.u32(..5) {
+            0 | 1 => retrieval(random),
+            _ => Request::any(random),
+        }
+    }
+
+    /// Any command but a retrieval.
+    fn counting(random: &mut fastrand::Rng) -> Request {
+        match random.u32(..5) {
+            0 | 1 => arithmetic(random),
+            _ => Request::any(random),
+        }
+    }
+
+    /// Commands at home in both kinds of batches.
+    fn any(random: &mut fastrand::Rng) -> Request {
+        match random.u32(..60) {
             0..30 => storage(random),
             30..38 => cas(random),
-            38..62 => retrieval(random),
-            62..76 => arithmetic(random),
-            76..82 => touch(random),
-            82..88 => delete(random),
-            88..90 => {
-                Request::plain(format!("flush_all{}\r\n", pick(random, &["", " 0", " -1", " noreply"])))
-            }
+            38..44 => touch(random),
+            44..50 => delete(random),
+            50 => Request::plain(format!("flush_all{}\r\n", pick(random, &["", " 0", " -1", " noreply"]))),
             _ => Request::plain(invalid(random)),
         }
     }
@@ -187,7 +208,7 @@ fn retrieval(random: &mut fastrand::Rng) -> Request {
     let (space, end) = separators(random);
     let verb =
         pick(random, &["get", "get", "gets", "gets", "gat 0", "gat 1000", "gats 0", "gat -1", "gats 5000"]);
-    let keys = if random.u32(..200) == 0 { random.usize(200..1_500) } else { random.usize(1..8) };
+    let keys = if random.u32(..50) == 0 { random.usize(20..60) } else { random.usize(1..8) };
     let keys: String = (0..keys).map(|_| format!("{space}{}", key(random))).collect();
     Request::plain(format!("{verb}{keys}{end}"))
 }
@@ -231,14 +252,11 @@ fn invalid(random: &mut fastrand::Rng) -> Vec<u8> {
         4 => format!("set {key} 0 0 {}\r\n", pick(random, &["x", "-1"])),
         5 | 6 => format!("{} {long} 1\r\n", pick(random, &["incr", "decr", "touch"])),
         7 => format!("delete {long}\r\n"),
-        8 => format!("gat {} {key}\r\n", pick(random, &["x", "1x", "-"])),
-        9 => format!(
-            "{} {key}\r\n",
-            pick(random, &["GET", "Get", "gett", " get", "get\t", "bogus", "HTTP/1.1"])
-        ),
-        10 => format!("flush_all {}\r\n", pick(random, &["x", "1x", "-"])),
+        8 => format!("gat {} {key}\r\n", pick(random, &["x", "1x", "1-"])),
+        9 => format!("{} {key}\r\n", pick(random, &["GET", "Get", "bogus", "HTTP/1.1"])),
+        10 => format!("flush_all {}\r\n", pick(random, &["x", "1x", "1-"])),
         11 => format!("verbosity {}\r\n", pick(random, &["0", "x"])),
-        12 => "#".repeat(random.usize(10..2_000)) + "\r\n",
+        12 => "#".repeat(random.usize(10..1_000)) + "\r\n",
         // Rare, because it is large: over the item limit, the old item goes.
         _ if random.u32(..10) == 0 => {
             format!("set {key} 0 0 1048576\r\n{}\r\n", "get a\r\n ".repeat(131_072))

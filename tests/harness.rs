@@ -145,7 +145,7 @@ impl Server {
 
     fn try_connect(&self) -> Option<Conn> {
         match &self.unix_socket {
-            Some(path) => Conn::open(Domain::UNIX, &SockAddr::unix(path).expect("short path")),
+            Some(path) => Conn::open_unix(path),
             None => Conn::open_tcp(self.addresses[0]),
         }
     }
@@ -236,6 +236,11 @@ impl Conn {
         let conn = Conn::open(Domain::for_address(address), &address.into())?;
         conn.socket.set_tcp_nodelay(true).expect("TCP_NODELAY");
         Some(conn)
+    }
+
+    /// Connects to a UNIX socket; `None` if nobody accepts.
+    pub fn open_unix(path: &Path) -> Option<Conn> {
+        Conn::open(Domain::UNIX, &SockAddr::unix(path).expect("short path"))
     }
 
     fn open(domain: Domain, address: &SockAddr) -> Option<Conn> {

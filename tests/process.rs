@@ -177,6 +177,35 @@ fn pid_file() {
     assert_eq!(written, format!("{}\n", server.pid()));
 }
 
+/// Ends a process that is not a child of ours when the test is over, whatever its outcome.
+struct Stray(nix::unistd::Pid);
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(self.0, Signal::SIGKILL);
+    }
+}
+
+/// `-d`: the command returns, the server stays, and its pid file says where.
+#[test]
+fn daemon() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (socket, pid_file) = (path("socket"), path("pid"));
+    let output = run(&["-d", "-t", "2", "-s", &socket, "-P", &pid_file]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let pid: i32 = wait_for("the pid file", || std::fs::read_to_string(&pid_file).ok()?.trim().parse().ok());
+    let stray = Stray(nix::unistd::Pid::from_raw(pid));
+    let mut conn = wait_for("the daemon", || Conn::open_unix(socket.as_ref()));
+    conn.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
+    conn.finish();
+    nix::sys::signal::kill(stray.0, Signal::SIGTERM).expect("signal to our own daemon");
+    // A zombie of a container without an init still has its folder, but no memory map.
+    let ended = || std::fs::read_to_string(format!("/proc/{pid}/maps")).map_or(true, |maps| maps.is_empty());
+    wait_for("the daemon to end", || ended().then_some(()));
+    assert!(!std::path::Path::new(&pid_file).exists(), "a daemon removes its pid file");
+}
+
 #[test]
 fn version_and_help() {
     for option in ["-V", "--version"] {

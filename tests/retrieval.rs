@@ -23,10 +23,7 @@ fn hits_misses_and_duplicates(shards: u32) {
         ("get b\r\n", "VALUE b 4294967295 0\r\n\r\nEND\r\n"),
         ("get c\r\n", "VALUE c 0 2\r\n\r\n\r\nEND\r\n"),
         ("get a nope b a\r\n", "VALUE a 1 1\r\nx\r\nVALUE b 4294967295 0\r\n\r\nVALUE a 1 1\r\nx\r\nEND\r\n"),
-        (
-            "get nope a a a nope\r\n",
-            concat!("VALUE a 1 1\r\nx\r\n", "VALUE a 1 1\r\nx\r\n", "VALUE a 1 1\r\nx\r\nEND\r\n"),
-        ),
+        ("get nope a a a nope\r\n", "VALUE a 1 1\r\nx\r\nVALUE a 1 1\r\nx\r\nVALUE a 1 1\r\nx\r\nEND\r\n"),
     ];
     converse(shards, &[], conversation);
 }
