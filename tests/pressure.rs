@@ -66,7 +66,14 @@ fn slow_reader(shards: u32, value_bytes: usize, times: usize) {
     for i in 0..times {
         slow.receive_exactly(&mut got);
         replaced |= got == new;
-        assert!(got == if replaced { &new[..] } else { &old[..] }, "answer {i} of {times} is torn");
+        let want = if replaced { &new } else { &old };
+        let differs = || want.iter().zip(&got).position(|(a, b)| a != b);
+        assert!(
+            got == *want,
+            "answer {i} of {times} is torn at byte {:?} (old {}, replaced {replaced})",
+            differs(),
+            got == old
+        );
     }
     sent.join().expect("writer");
     slow.finish();

@@ -106,12 +106,17 @@ impl<P: StableBytes> Outbox<P> {
         if self.is_full() {
             return None;
         }
+        if BLOCK_BYTES - self.write_at < min && self.open_run().is_none() {
+            self.write_at = 0; // the last block has been sent whole
+        }
         if self.blocks.is_empty() || BLOCK_BYTES - self.write_at < min {
             if self.blocks.len() >= BLOCKS_MAX {
                 return None;
             }
             let block = pool.take()?;
-            self.seal();
+            if let Some(last) = self.open_run() {
+                *last = true; // the old last block gets no more bytes
+            }
             self.blocks.push_back(block);
             self.write_at = 0;
         }
@@ -120,12 +125,20 @@ impl<P: StableBytes> Outbox<P> {
         Some(pool.space(block, at))
     }
 
-    /// The last block gets no more bytes: mark its last run. A sealed block without a run cannot be: a block is taken
-    /// only when a reply is about to be written, and one that stayed unwritten has room for every reply.
-    fn seal(&mut self) {
-        let mut runs = self.runs.iter_mut().rev();
-        if let Some(Run::Block { last, .. }) = runs.find(|run| matches!(run, Run::Block { .. })) {
-            *last = true;
+    /// The mark of the newest run of the last block, if any of its runs is still queued. Every older block's newest run is
+    /// marked `last`, so an unmarked one is the last block's.
+    fn open_run(&mut self) -> Option<&mut bool> {
+        let newest = self.runs.iter_mut().rev().find_map(|run| match run {
+            Run::Block { last, .. } => Some(last),
+            _ => None,
+        });
+        newest.filter(|last| !**last)
+    }
+
+    /// Gives back what an idle outbox holds: a block that was taken for a reply that turned out empty.
+    pub fn rest(&mut self, pool: &mut BlockPool) {
+        if self.is_idle() {
+            self.give_blocks(pool);
         }
     }
 
@@ -372,6 +385,43 @@ mod tests {
             assert!(outbox.is_idle() && outbox.unsent() == 0 && pool.in_use() == 0);
             assert_eq!(released.len(), 14);
         }
+    }
+
+    /// Blocks come and go while values keep the queue from running empty; found by a slow reader of large values.
+    #[test]
+    fn a_block_sent_whole_behind_values_is_not_confused_with_the_next() {
+        let mut pool = BlockPool::new(8).expect("memory for 8 blocks");
+        let (mut outbox, mut released) = (Outbox::default(), Vec::new());
+        let (mut expected, mut seen) = (Vec::new(), Vec::new());
+        let mut drain = |outbox: &mut Outbox<Leaked>, pool: &mut BlockPool, keep: usize| {
+            while outbox.unsent() > keep {
+                let Some(send) = outbox.start_send(pool) else { break };
+                let bytes = bytes_of(&send);
+                let n = bytes.len().min(outbox.unsent() - keep);
+                seen.extend_from_slice(&bytes[..n]);
+                outbox.sent(n, pool, &mut released);
+            }
+        };
+        for round in 0..200u32 {
+            let text = format!("{round}:").repeat(1 + round as usize * 13 % 700);
+            assert!(write(&mut outbox, &mut pool, text.as_bytes()), "round {round}");
+            expected.extend_from_slice(text.as_bytes());
+            outbox.push_value(Leaked(b"value"), 5);
+            expected.extend_from_slice(b"value\r\n");
+            drain(&mut outbox, &mut pool, 4); // a piece of the value stays
+        }
+        drain(&mut outbox, &mut pool, 0);
+        assert!(seen == expected && outbox.is_idle() && pool.in_use() == 0);
+    }
+
+    #[test]
+    fn an_idle_outbox_can_give_its_block_back() {
+        let mut pool = BlockPool::new(2).expect("memory for 2 blocks");
+        let mut outbox = Outbox::<Leaked>::default();
+        assert!(outbox.space(&mut pool, 10).is_some());
+        assert!(outbox.is_idle() && pool.in_use() == 1);
+        outbox.rest(&mut pool);
+        assert_eq!(pool.in_use(), 0);
     }
 
     #[test]

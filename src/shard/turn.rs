@@ -159,8 +159,9 @@ impl Shard {
                 return;
             }
             if session.is_idle() {
-                let session = conn.session.take();
-                self.conns.give_session(session.unwrap_or_default());
+                let mut session = conn.session.take().unwrap_or_default();
+                session.out.rest(&mut self.core.pool);
+                self.conns.give_session(session);
             } else if conn.life == Life::Closing && session.slots_are_empty() {
                 conn.life = Life::Dead;
             }
