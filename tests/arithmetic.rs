@@ -92,7 +92,8 @@ fn touching(shards: u32) {
         ("touch a 100\r\n", "TOUCHED\r\n"),
         ("touch a 0\r\n", "TOUCHED\r\n"),
         ("touch a x\r\n", "CLIENT_ERROR invalid exptime argument\r\n"),
-        ("touch a 99999999999\r\n", "CLIENT_ERROR invalid exptime argument\r\n"),
+        // A time after 2038 works here; memcached refuses it.
+        ("touch a 99999999999\r\n", "TOUCHED\r\n"),
         ("touch a 1x\r\n", "CLIENT_ERROR invalid exptime argument\r\n"),
         ("touch a x noreply\r\nget a\r\n", "VALUE a 3 1\r\nx\r\nEND\r\n"),
         ("touch a -1\r\n", "TOUCHED\r\n"),

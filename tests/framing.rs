@@ -56,7 +56,8 @@ fn unknown_and_short_lines(shards: u32) {
         ("\n", BAD_FORMAT),
         (" \n", BAD_FORMAT),
         ("x\r\n", BAD_FORMAT),
-        ("ab\n", BAD_FORMAT),
+        // Two bytes and a bare LF are a command here; memcached refuses `mn` with a bare LF like this.
+        ("ab\n", "ERROR\r\n"),
         // Too few tokens.
         ("get\r\n", BAD_FORMAT),
         ("gets\r\n", BAD_FORMAT),

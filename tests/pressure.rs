@@ -1,7 +1,6 @@
 //! Clients that do not behave and limits that are reached: nobody else may notice, nothing may be lost.
 
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Conn, Server, wait_for};
@@ -16,7 +15,6 @@ on_shards! {
     slow_reader_of_many_values
     slow_writer_of_a_large_value
     connection_limit
-    descriptors_running_out
     idle_clients_are_closed
     busy_clients_are_not_idle
     full_without_evictions_loses_nothing
@@ -134,38 +132,58 @@ fn connection_limit(shards: u32) {
     });
 }
 
-/// The process may open no more descriptors: whoever is connected is served, whoever waits is served later.
-fn descriptors_running_out(shards: u32) {
-    const SPARE_DESCRIPTORS: usize = 4;
-    let server = Server::start(shards, &[]);
+/// At the limit under `no_maxconns_fast`, and when the process may open no more descriptors: whoever is connected is served,
+/// whoever waits in the backlog is served later. A multishot accept goes by the limit of the moment it was armed, so the
+/// descriptors run out only after the connection limit has made it rest once.
+#[test]
+fn descriptors_running_out() {
+    const LIMIT: usize = 24;
+    let server = Server::start(1, &["-c", "24", "-o", "no_maxconns_fast"]);
+    let hit = "VALUE a 0 1\r\nx\r\nEND\r\n";
     let mut first = server.connect();
     first.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n");
-    let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("descriptors").count();
-    let limit = format!("--nofile={}", open + SPARE_DESCRIPTORS);
-    let status = Command::new("prlimit").args(["--pid", &server.pid().to_string(), &limit]).status();
-    assert!(status.is_ok_and(|s| s.success()), "prlimit (util-linux) could not lower the server's limit");
-
-    // Every client holds its connection until the shortage has been seen. memcached closes its backlog meanwhile,
-    // so connecting may take a while: each client has a thread.
-    let shortage_seen = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..4 * SPARE_DESCRIPTORS {
-            scope.spawn(|| {
-                let mut conn = server.connect();
-                conn.ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
-                wait_for("the shortage", || shortage_seen.load(Ordering::Relaxed).then_some(()));
-                conn.finish();
-            });
-        }
-        wait_for("accepting_conns 0", || {
-            first.ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
-            (first.stat("accepting_conns") == 0).then_some(())
-        });
-        assert!(first.stat("listen_disabled_num") >= 1);
-        shortage_seen.store(true, Ordering::Relaxed);
+    let mut clients = Vec::new();
+    wait_for("the connection limit", || {
+        let mut conn = server.connect();
+        conn.send("get a\r\n");
+        clients.push(conn);
+        (first.stat("accepting_conns") == 0).then_some(())
     });
+    assert!(clients.len() <= LIMIT, "-c {LIMIT} admitted {}", clients.len());
+    assert!(first.stat("listen_disabled_num") >= 1);
+
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("descriptors").count();
+    set_open_files(&server, open - 4);
+    // The newest have the highest descriptors, half of which may not be used again.
+    for mut conn in clients.split_off(clients.len() - 8) {
+        conn.expect(hit);
+        conn.finish();
+    }
     wait_for("accepting_conns 1", || (first.stat("accepting_conns") == 1).then_some(()));
-    server.connect().ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
+    let mut waiting: Vec<Conn> = (0..8).map(|_| server.connect()).collect();
+    for conn in &mut waiting {
+        conn.send("get a\r\n");
+    }
+    wait_for("accepting_conns 0", || (first.stat("accepting_conns") == 0).then_some(()));
+    assert!(
+        first.stat("curr_connections") < LIMIT as u64 - 4,
+        "the descriptors, not the connections, ran out"
+    );
+    first.ask("get a\r\n", hit);
+    set_open_files(&server, open + 64);
+    for mut conn in clients.into_iter().chain(waiting) {
+        conn.expect(hit);
+        conn.finish();
+    }
+    wait_for("accepting_conns 1", || (first.stat("accepting_conns") == 1).then_some(()));
+    assert!(first.stat("time_in_listen_disabled_us") > 0);
+}
+
+/// Changes how many descriptors a running server may have.
+fn set_open_files(server: &Server, limit: usize) {
+    let (pid, limit) = (server.pid().to_string(), format!("--nofile={limit}"));
+    let status = Command::new("prlimit").args(["--pid", &pid, &limit]).status();
+    assert!(status.is_ok_and(|s| s.success()), "prlimit (util-linux) could not change the server's limit");
 }
 
 fn idle_clients_are_closed(shards: u32) {

@@ -5,7 +5,14 @@ use std::path::{Path, PathBuf};
 
 const LINES_MAX: usize = 600;
 /// Where `unsafe` may be written: below these folders and in these files.
-const UNSAFE_ALLOWED: [&str; 4] = ["src/net/", "src/shard/mesh/", "src/store/arena.rs", "src/store/item.rs"];
+const UNSAFE_ALLOWED: [&str; 6] = [
+    "src/net/",
+    "src/shard/mesh/",
+    "src/store/arena.rs",
+    "src/store/item.rs",
+    "src/store/pins.rs",  // item bytes that another thread or the kernel works on
+    "src/store/model.rs", // the test that sends such tokens through plain words
+];
 /// A `// SAFETY:` comment begins at most this many lines above its block.
 const SAFETY_WITHIN_LINES: usize = 3;
 /// Who may import from whom: each module, and what it may name after `crate::`.
