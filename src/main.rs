@@ -66,6 +66,9 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
     );
     log::line(Level::Always, format_args!("{plan}"));
+    for notice in &running.notices {
+        log::line(Level::Always, format_args!("{notice}"));
+    }
     while signals.wait()? == Request::Reload {
         log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
     }
@@ -87,7 +90,7 @@ fn affordable_cores(options: &Options) -> Vec<usize> {
 fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig {
     StoreConfig {
         limit_bytes: plan.store_bytes,
-        item_size_max: options.item_size_max_bytes,
+        item_size_max: item_size_max(options, plan),
         growth_factor: options.growth_factor,
         min_item_bytes: options.item_size_min_bytes,
         evict: options.evict,
@@ -95,6 +98,20 @@ fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig 
         hasher: hasher.clone(),
         huge_pages: if options.large_pages { HugePages::Explicit } else { HugePages::Transparent },
     }
+}
+
+/// `-I`, or half of what a shard has if that is less: a larger item would empty the shard and still not fit.
+fn item_size_max(options: &Options, plan: &Plan) -> usize {
+    let most = plan.store_bytes / 2;
+    if options.item_size_max_bytes > most {
+        let asked = options.item_size_max_bytes;
+        let text = "is more than half of a shard's memory, so items may have";
+        log::line(
+            Level::Always,
+            format_args!("warning: -I {asked} {text} {most} bytes (raise -m or lower -t)"),
+        );
+    }
+    options.item_size_max_bytes.min(most)
 }
 
 /// What all shards read and none writes.

@@ -227,10 +227,11 @@ impl Ring {
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
-    /// Something has completed or would complete at the next enter.
+    /// Something has completed, or something is to be submitted: no time to sleep.
     pub fn has_news(&mut self) -> bool {
+        let unsubmitted = !self.backlog.is_empty();
         let queue = self.uring.submission();
-        let pending = queue.taskrun() || queue.cq_overflow();
+        let pending = unsubmitted || !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
         drop(queue);
         pending || !self.uring.completion().is_empty()
     }

@@ -7,6 +7,9 @@ use crate::options::{Listen, ListenAddress, Options};
 use std::error::Error;
 use std::net::SocketAddr;
 
+/// Addresses a shard can listen on: a bit for each in its list of armed accepts.
+const LISTENERS_MAX: usize = 64;
+
 /// All listening sockets.
 pub struct Sockets {
     /// Those of each shard.
@@ -31,7 +34,12 @@ impl Sockets {
                 }
             }
         }
-        Ok(sockets)
+        match sockets.listeners.first().map_or(0, Vec::len) {
+            n if n > LISTENERS_MAX => {
+                Err(format!("-l names {n} addresses: at most {LISTENERS_MAX} are listened on").into())
+            }
+            _ => Ok(sockets),
+        }
     }
 
     /// A name may stand for several addresses, of which the host may lack some; one is enough.

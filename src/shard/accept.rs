@@ -18,7 +18,7 @@ const REST: Duration = Duration::from_millis(10);
 #[derive(Default)]
 pub struct Accepting {
     /// Listeners whose accept is in the ring.
-    armed: u32,
+    armed: u64,
     /// Since when they rest, and when they were last tried again.
     resting: Option<(Instant, Instant)>,
 }

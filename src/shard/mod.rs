@@ -41,7 +41,7 @@ pub struct Shard {
     listeners: Vec<Listener>,
     accepting: accept::Accepting,
     common: Arc<common::Common>,
-    /// Listening sockets of all shards: they count as connections, as in memcached.
+    /// Addresses listened on: they count as connections, as in memcached.
     common_listeners: usize,
     /// The core it is pinned to.
     cpu: usize,

@@ -45,6 +45,8 @@ pub struct Running {
     settings: Arc<Settings>,
     bells: Vec<Arc<Doorbell>>,
     threads: Vec<glommio::ExecutorJoinHandle<std::io::Result<()>>>,
+    /// What the operator should know about the memory that was had: wishes the kernel did not grant.
+    pub notices: Vec<String>,
 }
 
 /// A shard that could not be made: its number, and what was missing.
@@ -68,8 +70,9 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let shards = cpus.len();
     let common = Arc::new(Common::new(shards));
-    let common_listeners = listeners.iter().map(Vec::len).sum();
-    let mut running = Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new() };
+    let common_listeners = listeners.first().map_or(0, Vec::len);
+    let mut running =
+        Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new(), notices: Vec::new() };
     let (ready, started) = channel();
     for ((id, listeners), mesh) in listeners.into_iter().enumerate().zip(mesh::connect(shards)) {
         let bell = Arc::new(Doorbell::new().map_err(|e| failed(id, e))?);
@@ -97,7 +100,7 @@ pub fn start(
     drop(ready);
     for _ in 0..shards {
         match started.recv() {
-            Ok((_, Ok(()))) => {}
+            Ok((_, Ok(notice))) => running.notices.extend(notice),
             Ok((id, Err(reason))) => return Err(failed(id, reason)),
             Err(_) => {
                 return Err(failed(0, "its executor could not be made: see `ulimit -l` and `ulimit -n`"));
@@ -132,7 +135,7 @@ impl Running {
 }
 
 /// The life of a shard's thread.
-async fn run(parts: Parts, ready: Sender<(usize, Result<(), String>)>) -> std::io::Result<()> {
+async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)>) -> std::io::Result<()> {
     let id = parts.id;
     let shard = match make(parts) {
         Ok(shard) => Rc::new(RefCell::new(shard)),
@@ -141,7 +144,8 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<(), String>)>) -> std::i
             return Ok(());
         }
     };
-    let _ = ready.send((id, Ok(())));
+    let notice = shard.borrow().core.store.notice().map(str::to_string);
+    let _ = ready.send((id, Ok(notice)));
     drop(ready);
     let executor = glommio::executor();
     let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
