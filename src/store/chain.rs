@@ -62,9 +62,9 @@ impl Slab {
         (value_len + value_at - self.chunk_max()).div_ceil(self.chunk_max() - LINKS_BYTES)
     }
 
-    /// Class of the continuation that has `left` bytes of the value still to hold, itself included.
-    pub fn class_of_continuation(&self, left: usize) -> u8 {
-        self.classes.class_of(LINKS_BYTES + left).unwrap_or(self.classes.last())
+    /// Bytes of the continuation that has `left` bytes of the value still to hold.
+    pub fn continuation_bytes(&self, left: usize) -> usize {
+        (LINKS_BYTES + left).min(self.chunk_max())
     }
 
     /// Bytes of the value a continuation chunk has room for.
@@ -74,15 +74,15 @@ impl Slab {
 
     /// Bytes of all chunks of an item.
     pub fn chunks_bytes(&self, head: Loc) -> usize {
-        let header = self.header(head);
-        let first = self.chunk_bytes(head);
-        if !header.is(state::CHAINED) {
-            return first;
+        let mut bytes = self.chunk_bytes(head);
+        if self.header(head).is(state::CHAINED) {
+            let mut next = self.first_continuation(head);
+            while !next.is_none() {
+                bytes += self.chunk_bytes(next);
+                next = self.links(next).next();
+            }
         }
-        let (value_at, value_len) = (header.value_at(), self.value_len(head));
-        let full = self.continuations(value_at, value_len) - 1;
-        let last = value_len + value_at - first - full * (first - LINKS_BYTES);
-        first + full * first + self.classes.size(self.class_of_continuation(last))
+        bytes
     }
 
     /// Hooks a fresh chunk to the end of a chain that is being built. `before` is the head or the last

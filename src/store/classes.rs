@@ -5,8 +5,13 @@
 //! class is a quarter of a page at most: beyond it a value goes on in further chunks (`chain.rs`), the last
 //! of which is of a fitting class again.
 
+use std::ops::RangeInclusive;
+
 /// The most classes there can be; ids above are page kinds of `slab.rs`.
 pub const CLASSES_MAX: usize = 250;
+
+/// A chunk serves a request well when it is larger by no more than one part in so many.
+const SURPLUS_DIVISOR: usize = 4;
 
 /// The largest chunk, whatever the page size.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
@@ -43,10 +48,16 @@ impl Classes {
         Classes { sizes, by_granules, granule_bytes }
     }
 
-    /// The class of a request of `bytes`; None when it is larger than the largest chunk.
+    /// The class with least waste for a request of `bytes`; the last one also for what is larger than its
+    /// chunks.
     #[inline]
-    pub fn class_of(&self, bytes: usize) -> Option<u8> {
-        self.by_granules.get(bytes.div_ceil(self.granule_bytes)).copied()
+    pub fn class_of(&self, bytes: usize) -> u8 {
+        self.by_granules.get(bytes.div_ceil(self.granule_bytes)).copied().unwrap_or(self.last())
+    }
+
+    /// The classes that serve a request of `bytes` well, the one with least waste first.
+    pub fn close(&self, bytes: usize) -> RangeInclusive<u8> {
+        self.class_of(bytes)..=self.class_of(bytes + bytes / SURPLUS_DIVISOR)
     }
 
     /// Chunk size of a class in bytes.
@@ -89,11 +100,11 @@ mod tests {
             assert!(usize::from(classes.last()) <= CLASSES_MAX);
             assert_eq!(classes.size(classes.last()), chunk_max(page));
             for bytes in 1..=chunk_max(page) {
-                let class = classes.class_of(bytes).unwrap();
+                let class = classes.class_of(bytes);
                 assert!(classes.size(class) >= bytes);
                 assert!(class == 1 || classes.size(class - 1) < bytes);
             }
-            assert_eq!(classes.class_of(chunk_max(page) + 1), None);
+            assert_eq!(classes.class_of(chunk_max(page) + 1), classes.last());
         }
     }
 
@@ -105,7 +116,7 @@ mod tests {
             let (mut waste, mut count) = (0.0, 0.0);
             for value in (64..8192).step_by(7) {
                 let need = 24 + 20 + value;
-                let size = classes.size(classes.class_of(need).unwrap());
+                let size = classes.size(classes.class_of(need));
                 waste += 1.0 - need as f64 / (page as f64 / (page / size) as f64);
                 count += 1.0;
             }

@@ -12,7 +12,6 @@
 
 use super::arena::Loc;
 use super::slab::Slab;
-use std::ops::RangeInclusive;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Longest key in bytes, memcached's limit. The header's `key_len` of 255 is kept free for a longer form.
@@ -29,9 +28,6 @@ pub const CHAIN_AT: usize = HEADER_BYTES;
 
 /// The value of `Header::slack` that sends the reader to the chunk's last four bytes.
 pub const SLACK_IN_TAIL: u8 = 255;
-
-/// A chunk may be larger than an item needs by one part in this many.
-const SURPLUS_DIVISOR: usize = 4;
 
 /// The bits of a CAS number.
 pub const CAS_MASK: u64 = (1 << 40) - 1;
@@ -260,8 +256,8 @@ impl Slab {
         header.value_at() + value_len + links
     }
 
-    /// Writes everything of a new, unlinked item but its value: header, extras, key, slack. The chunk is of
-    /// the class that [`Slab::class_of_item`] gives.
+    /// Writes everything of a new, unlinked item but its value: header, extras, key, slack. The chunk has at
+    /// least [`Slab::head_bytes`].
     pub fn write_head(&mut self, loc: Loc, key: &[u8], flags: u32, expires_s: u32, value_len: usize) {
         let (at, chunk) = (self.arena.offset(loc), self.chunk_bytes(loc));
         let need = fixed_bytes(key.len(), flags) + value_len;
@@ -286,17 +282,9 @@ impl Slab {
         self.arena.bytes_mut(at + header.key_at(), key.len()).copy_from_slice(key);
     }
 
-    /// The class of an item's head; for a chained one that of the largest chunk.
-    pub fn class_of_item(&self, key_len: usize, flags: u32, value_len: usize) -> u8 {
-        *self.classes_of_item(key_len, flags, value_len).start()
-    }
-
-    /// The classes whose chunks may hold an item's head, the one of least waste first.
-    pub fn classes_of_item(&self, key_len: usize, flags: u32, value_len: usize) -> RangeInclusive<u8> {
-        let need = fixed_bytes(key_len, flags) + value_len;
-        let last = self.classes.last();
-        let class_of = |bytes| self.classes.class_of(bytes).unwrap_or(last);
-        class_of(need)..=class_of(need + need / SURPLUS_DIVISOR)
+    /// Bytes of the head of an item with such a value: the largest chunk when it is chained.
+    pub fn head_bytes(&self, key_len: usize, flags: u32, value_len: usize) -> usize {
+        (fixed_bytes(key_len, flags) + value_len).min(self.chunk_max())
     }
 
     /// The four bytes at an offset, which is a multiple of four.

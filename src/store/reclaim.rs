@@ -4,19 +4,22 @@
 //! A chunk that is a little too large is taken rather than room made: where pages are few, most of them would
 //! else be half empty. Chunks freed by evictions are of whatever class the victims were. They serve later
 //! requests of that class; when a class has a whole page's worth of them, one of its pages is *drained*: its
-//! items move to the other free chunks, and the page changes class. One free page is kept in reserve, so a
-//! class that has nothing gets a page at once; the reserve is filled again by draining, in steps in
-//! proportion to the bytes stored since, the page that costs least (then items without another free chunk to
-//! move to are evicted). Only when requests outrun that is a page drained in one go.
+//! items move to the other free chunks, and the page can change class. One free page is kept in reserve, so a
+//! class that has nothing gets a page at once; the reserve is filled again by evictions and a drain, in steps
+//! in proportion to the bytes stored since. Only when requests outrun that is a page emptied in one go, the
+//! one that costs least; then items without another free chunk to move to are evicted out of turn.
 
 use super::Store;
 use super::arena::Loc;
 use super::item::{ChunkKind, state};
-use super::slab::{GHOST_PAGE, TABLE_PAGE};
+use super::slab::{GHOST_PAGE, Slab, TABLE_PAGE};
 use std::ops::RangeInclusive;
 
 /// Free pages that items leave alone while there is another way.
 const RESERVE_PAGES: u32 = 1;
+
+/// A chunk larger by this factor is taken before a page is emptied in one go.
+const FAR_FACTOR: usize = 4;
 
 /// Rounds of one search for a chunk: an eviction or a few steps of something else each.
 const ROUNDS_MAX: usize = 64;
@@ -28,6 +31,17 @@ const CRAWL_CHUNKS_MAX: usize = 512;
 const DRAIN_CHUNKS_MAX: usize = 512;
 const DRAIN_CHUNKS_STEP: usize = 32;
 
+/// Bytes to work through for the reserve per byte handed out while it is not full.
+const REFILL_FACTOR: usize = 2;
+
+/// Pages are emptied by force, evicting what cannot move, when more than one part in so many of the arena
+/// lies idle in free chunks. Only small arenas come to that: there are fewer pages than classes have
+/// remainders.
+const IDLE_DIVISOR: usize = 8;
+
+/// A page may be emptied by force when one part in so many of the pages was assigned after it.
+const SETTLED_DIVISOR: u32 = 8;
+
 /// Pages one last attempt may try to drain, if the first ones turn out to hold pinned items.
 const DRAIN_ATTEMPTS_MAX: usize = 4;
 
@@ -36,15 +50,14 @@ const DRAIN_ATTEMPTS_MAX: usize = 4;
 const HOMES_PER_STORE: usize = 4;
 
 impl Store {
-    /// A chunk of the first of these classes; if it has none to spare, of another one of them. Its first
-    /// bytes are garbage until the caller writes them. At most [`ROUNDS_MAX`] rounds of work, and if all else
-    /// fails the emptying of a page.
-    pub(super) fn allocate_chunk(&mut self, classes: RangeInclusive<u8>) -> Option<Loc> {
-        let class = *classes.start();
+    /// A chunk of at least `bytes`. Its first bytes are garbage until the caller writes them. At most
+    /// [`ROUNDS_MAX`] rounds of work, and if all else fails the emptying of a page.
+    pub(super) fn allocate_chunk(&mut self, bytes: usize) -> Option<Loc> {
         // Before the chunk is taken: a drain must not meet a chunk whose links are not written yet.
         if self.slab.free_pages() < self.pages_kept() {
-            self.refill_reserve(self.slab.classes.size(class));
+            self.refill_reserve(bytes);
         }
+        let class = self.slab.classes.class_of(bytes);
         let chunk = self.slab.take_chunk(class);
         if chunk.is_some() {
             return chunk;
@@ -53,11 +66,18 @@ impl Store {
             self.slab.assign_page(class);
             return self.slab.take_chunk(class);
         }
-        classes.skip(1).find_map(|class| self.slab.take_chunk(class)).or_else(|| self.make_room(class))
+        let close = self.slab.classes.close(bytes);
+        self.take_first(close)
+            .or_else(|| self.make_room(class, self.slab.classes.class_of(FAR_FACTOR * bytes)))
+    }
+
+    /// A free chunk of the first of these classes that has one.
+    fn take_first(&mut self, mut classes: RangeInclusive<u8>) -> Option<Loc> {
+        classes.find_map(|class| self.slab.take_chunk(class))
     }
 
     #[cold]
-    fn make_room(&mut self, class: u8) -> Option<Loc> {
+    fn make_room(&mut self, class: u8, farthest: u8) -> Option<Loc> {
         let (mut crawl_left, mut drain_left) = (CRAWL_CHUNKS_MAX, DRAIN_CHUNKS_MAX);
         for _ in 0..ROUNDS_MAX {
             if let Some(chunk) = self.slab.take_chunk(class) {
@@ -69,17 +89,18 @@ impl Store {
                 let step = CRAWL_CHUNKS_MAX / 4;
                 // A step that frees something earns the next one.
                 crawl_left = if self.crawl(step) > 0 { crawl_left - step / 2 } else { crawl_left - step };
-            } else if drain_left > 0 && (self.slab.draining().is_some() || self.begin_compaction()) {
+            } else if drain_left > 0 && (self.slab.draining().is_some() || self.begin_drain()) {
                 drain_left -= DRAIN_CHUNKS_STEP;
                 self.drain(DRAIN_CHUNKS_STEP);
             } else if !(self.may_evict && self.evict_one()) {
                 break;
             }
         }
-        if let Some(chunk) = self.slab.take_chunk(class) {
-            return Some(chunk);
-        }
         if self.slab.free_pages() == 0 {
+            let chunk = self.take_first(class..=farthest);
+            if chunk.is_some() {
+                return chunk;
+            }
             self.drain_to_the_end();
         }
         self.slab.assign_page(class);
@@ -130,19 +151,27 @@ impl Store {
         }
     }
 
-    /// Drains a little, in proportion to the bytes just handed out, until the reserve is full again.
+    /// Works towards a full reserve, in proportion to the bytes about to be handed out: evicts until some
+    /// class has chunks to spare for a page, then drains one.
     #[cold]
     fn refill_reserve(&mut self, bytes: usize) {
-        if self.slab.draining().is_none() && !self.begin_compaction() {
-            // Without evictions only compaction can help; do not look through all pages at each store.
-            if !self.may_evict || !self.begin_cheapest_drain() {
+        let work_bytes = REFILL_FACTOR * bytes;
+        if self.slab.draining().is_some() || self.begin_drain() {
+            let chunks = self.slab.draining().map_or(0, |page| self.slab.page(page).touched as usize);
+            return self.drain((work_bytes * chunks).div_ceil(self.slab.page_bytes()) + 1);
+        }
+        let aim = self.slab.free_bytes() + work_bytes;
+        for _ in 0..ROUNDS_MAX {
+            if self.slab.free_bytes() >= aim || !(self.may_evict && self.evict_one()) {
                 return;
             }
         }
-        if let Some(page) = self.slab.draining() {
-            let chunks = self.slab.page(page).touched as usize;
-            self.drain(2 * bytes * chunks / self.slab.page_bytes() + 2);
-        }
+    }
+
+    /// Starts to drain a page: by compaction, or if much memory is idle and compaction cannot help, by force.
+    fn begin_drain(&mut self) -> bool {
+        let too_idle = self.slab.free_bytes() > self.slab.arena.len() / IDLE_DIVISOR;
+        self.begin_compaction() || (self.may_evict && too_idle && self.begin_cheapest_drain())
     }
 
     /// Starts to drain a page all of whose items have free chunks of their class elsewhere.
@@ -150,7 +179,8 @@ impl Store {
         let classes = 1..=self.slab.classes.last();
         let surplus = |&class: &u8| {
             let stock = self.slab.stock(class);
-            stock.pages > 1 && stock.free >= stock.per_page
+            // A quarter more than the page takes, or the class would soon need it back.
+            stock.pages > 1 && stock.free > stock.per_page + stock.per_page / 4
         };
         let Some(class) = classes.filter(surplus).max_by_key(|&class| {
             let stock = self.slab.stock(class);
@@ -158,19 +188,22 @@ impl Store {
         }) else {
             return false;
         };
-        self.begin_drain_of_cheapest(|kind| kind == Some(class))
+        self.begin_drain_of_cheapest(|slab, page| slab.kind(page) == class)
     }
 
-    /// Starts to drain the page that costs least, of whatever class.
+    /// Starts to drain the page that costs least, of whatever class, but not one that was assigned lately: it
+    /// is still filling, and another class would take it next.
     fn begin_cheapest_drain(&mut self) -> bool {
-        self.begin_drain_of_cheapest(|class| class.is_some())
+        let settled = self.slab.page_count() / SETTLED_DIVISOR;
+        self.begin_drain_of_cheapest(|slab, page| {
+            slab.class_of_page(page).is_some() && slab.assigned_since(page) > settled
+        })
     }
 
     /// Looks at every page once (a few nanoseconds each).
-    fn begin_drain_of_cheapest(&mut self, wanted: impl Fn(Option<u8>) -> bool) -> bool {
-        let usable = |&page: &u32| {
-            wanted(self.slab.class_of_page(page)) && self.slab.page(page).busy_until_s <= self.now_s
-        };
+    fn begin_drain_of_cheapest(&mut self, wanted: impl Fn(&Slab, u32) -> bool) -> bool {
+        let usable =
+            |&page: &u32| wanted(&self.slab, page) && self.slab.page(page).busy_until_s <= self.now_s;
         match (0..self.slab.page_count()).filter(usable).map(|page| (self.drain_cost(page), page)).min() {
             Some(((to_evict, _), page)) if to_evict == 0 || self.may_evict => {
                 let class = self.slab.kind(page);

@@ -35,6 +35,8 @@ pub struct Page {
     prev: u32,
     /// No item in here expires before this second (never is `u32::MAX`).
     pub earliest_s: u32,
+    /// How many pages had been assigned before this one.
+    assigned: u32,
     /// A drain found an item that cannot move; leave the page alone until this second.
     pub busy_until_s: u32,
 }
@@ -45,6 +47,7 @@ const EMPTY: Page = Page {
     live: 0,
     next: NO_PAGE,
     prev: NO_PAGE,
+    assigned: 0,
     earliest_s: u32::MAX,
     busy_until_s: 0,
 };
@@ -82,6 +85,10 @@ pub struct Slab {
     /// The first page never used; it and all after it are zero.
     fresh: u32,
     draining: u32,
+    /// Pages assigned to classes so far, modulo 2^32.
+    assignments: u32,
+    /// Bytes of the chunks that count as free.
+    free_bytes: usize,
 }
 
 impl Slab {
@@ -108,6 +115,8 @@ impl Slab {
             returned_count: 0,
             fresh: 0,
             draining: NO_PAGE,
+            assignments: 0,
+            free_bytes: 0,
         }
     }
 
@@ -129,6 +138,16 @@ impl Slab {
     /// Pages nobody uses.
     pub fn free_pages(&self) -> u32 {
         self.returned_count + self.page_count() - self.fresh
+    }
+
+    /// Bytes of the chunks that can be handed out without another page.
+    pub fn free_bytes(&self) -> usize {
+        self.free_bytes
+    }
+
+    /// Pages assigned to classes since this page was.
+    pub fn assigned_since(&self, page: u32) -> u32 {
+        self.assignments.wrapping_sub(self.page(page).assigned)
     }
 
     /// Kind of a page: [`FREE_PAGE`], a class, [`TABLE_PAGE`] or [`GHOST_PAGE`].
@@ -208,6 +227,7 @@ impl Slab {
         }
         stock.free -= 1;
         stock.used += 1;
+        self.free_bytes -= self.classes.size(class);
         let page = self.pages[number as usize];
         let loc = if page.freed.is_none() {
             let at = self.page_at(number) + page.touched as usize * self.classes.size(class);
@@ -237,13 +257,13 @@ impl Slab {
         if self.draining == number {
             return;
         }
-        self.stock[usize::from(class)].free += 1;
+        self.add_free(class, 1);
         if live + 1 == self.chunks_per_page(class) {
             self.join_partial(number, class);
         }
         if live == 0 {
             self.leave_partial(number, class);
-            self.stock[usize::from(class)].free -= self.chunks_per_page(class);
+            self.remove_free(class, self.chunks_per_page(class));
             self.retire(number, class);
         }
     }
@@ -252,11 +272,10 @@ impl Slab {
     pub fn assign_page(&mut self, class: u8) -> bool {
         let Some((number, _)) = self.pop_free() else { return false };
         self.kinds[number as usize] = class;
-        self.pages[number as usize] = EMPTY;
-        let chunks = self.chunks_per_page(class);
-        let stock = &mut self.stock[usize::from(class)];
-        stock.pages += 1;
-        stock.free += chunks;
+        self.pages[number as usize] = Page { assigned: self.assignments, ..EMPTY };
+        self.assignments = self.assignments.wrapping_add(1);
+        self.stock[usize::from(class)].pages += 1;
+        self.add_free(class, self.chunks_per_page(class));
         self.join_partial(number, class);
         true
     }
@@ -283,7 +302,7 @@ impl Slab {
         let spare = self.chunks_per_page(class) - self.page(number).live;
         if spare > 0 {
             self.leave_partial(number, class);
-            self.stock[usize::from(class)].free -= spare;
+            self.remove_free(class, spare);
         }
         self.draining = number;
     }
@@ -299,10 +318,20 @@ impl Slab {
         }
         let spare = self.chunks_per_page(class) - live;
         if spare > 0 {
-            self.stock[usize::from(class)].free += spare;
+            self.add_free(class, spare);
             self.join_partial(number, class);
         }
         false
+    }
+
+    fn add_free(&mut self, class: u8, chunks: u32) {
+        self.stock[usize::from(class)].free += chunks;
+        self.free_bytes += chunks as usize * self.classes.size(class);
+    }
+
+    fn remove_free(&mut self, class: u8, chunks: u32) {
+        self.stock[usize::from(class)].free -= chunks;
+        self.free_bytes -= chunks as usize * self.classes.size(class);
     }
 
     fn pop_free(&mut self) -> Option<(u32, bool)> {

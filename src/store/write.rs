@@ -40,8 +40,7 @@ impl Store {
         if self.too_large(key.bytes.len(), flags, value.len()) {
             return self.refuse(key, mode, Stored::TooLarge);
         }
-        let class = self.slab.class_of_item(key.bytes.len(), flags, value.len());
-        self.class_counters[usize::from(class)].cmd_set += 1;
+        self.note_offer(key.bytes.len(), flags, value.len());
         let old = self.find_live(key).ok();
         if let Err(refusal) = self.admit(mode, old) {
             return refusal;
@@ -78,8 +77,7 @@ impl Store {
         if self.too_large(key.bytes.len(), flags, value_len) {
             return Err(self.refuse(key, mode, Stored::TooLarge));
         }
-        let class = self.slab.class_of_item(key.bytes.len(), flags, value_len);
-        self.class_counters[usize::from(class)].cmd_set += 1;
+        self.note_offer(key.bytes.len(), flags, value_len);
         match self.build(key.bytes, flags, expires_s, value_len, None) {
             Some(upload) => Ok(upload),
             None => Err(self.refuse(key, mode, Stored::NoMemory)),
@@ -193,12 +191,14 @@ impl Store {
         }
     }
 
+    /// Counts a value offered for storage.
+    fn note_offer(&mut self, key_len: usize, flags: u32, value_len: usize) {
+        let class = self.slab.classes.class_of(self.slab.head_bytes(key_len, flags, value_len));
+        self.class_counters[usize::from(class)].cmd_set += 1;
+    }
+
     /// What follows from a value that cannot be stored: a `Set` must not leave the outdated value behind.
     fn refuse(&mut self, key: Key<'_>, mode: Mode, why: Stored) -> Stored {
-        if why == Stored::NoMemory {
-            let class = self.slab.class_of_item(key.bytes.len(), 0, 0);
-            self.class_counters[usize::from(class)].outofmemory += 1;
-        }
         if mode == Mode::Set
             && let Ok(old) = self.find_live(key)
         {
@@ -210,9 +210,10 @@ impl Store {
     /// True when the new item may be written over the old one: in one chunk, of a class it would choose.
     fn fits_over(&self, old: Loc, key: Key<'_>, flags: u32, value_len: usize) -> bool {
         let (header, class) = (self.slab.header(old), self.slab.class_of_chunk(old));
+        let need = fixed_bytes(key.bytes.len(), flags) + value_len;
         header.state & (state::PINNED | state::CHAINED) == 0
-            && fixed_bytes(key.bytes.len(), flags) + value_len <= self.slab.classes.size(class)
-            && self.slab.classes_of_item(key.bytes.len(), flags, value_len).contains(&class)
+            && need <= self.slab.chunk_max()
+            && self.slab.classes.close(need).contains(&class)
     }
 
     /// Writes a new item over the old one of its key, in the same chunk and the same place of the queue.
@@ -283,11 +284,15 @@ impl Store {
         {
             self.slab.header_mut(held).state &= !state::PINNED;
         }
+        if built.is_none() {
+            let class = self.slab.classes.class_of(self.slab.head_bytes(key.len(), flags, value_len));
+            self.class_counters[usize::from(class)].outofmemory += 1;
+        }
         built.map(|head| self.new_upload(head))
     }
 
     fn build_chunks(&mut self, key: &[u8], flags: u32, expires_s: u32, value_len: usize) -> Option<Loc> {
-        let head = self.allocate_chunk(self.slab.classes_of_item(key.len(), flags, value_len))?;
+        let head = self.allocate_chunk(self.slab.head_bytes(key.len(), flags, value_len))?;
         self.slab.write_head(head, key, flags, expires_s, value_len);
         let header = self.slab.header(head);
         if !header.is(state::CHAINED) {
@@ -296,9 +301,7 @@ impl Store {
         let mut left = value_len + header.value_at() - self.slab.chunk_max();
         let mut before = head;
         while left > 0 {
-            // Exactly this class: the size of a chain is computed, not walked.
-            let class = self.slab.class_of_continuation(left);
-            let Some(chunk) = self.allocate_chunk(class..=class) else {
+            let Some(chunk) = self.allocate_chunk(self.slab.continuation_bytes(left)) else {
                 self.slab.free_item(head);
                 return None;
             };
