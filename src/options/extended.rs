@@ -167,7 +167,7 @@ pub const KEYS: &[KeySpec] = &[
         word: "idle_timeout",
         value: "s",
         effect: Effect::IdleTimeout,
-        note: "close a TCP client idle for so many seconds [0 = never]",
+        note: "close a client idle for so many seconds [0 = never]",
     },
     nothing("watcher_logbuf_size", "KiB", NO_LOGS),
     nothing("worker_logbuf_size", "KiB", NO_LOGS),
