@@ -41,6 +41,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// A shard cannot go on: ends the process, so that whoever watches it starts it again.
+fn ring_failed(shard: usize, error: &std::io::Error) {
+    log::line(Level::Always, format_args!("shard {shard}: io_uring failed ({error}): the server ends"));
+    std::process::exit(EXIT_SYSTEM.into());
+}
+
 /// Says why and ends.
 fn fail(error: &dyn Error, status: u8) -> ExitCode {
     log::line(Level::Always, format_args!("{error}"));
@@ -130,6 +136,7 @@ fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
         idle_timeout_s: options.idle_timeout_s,
         set_verbosity: log::set_verbosity,
         shutdown: signals::stop_this_process,
+        ring_failed,
         started: Instant::now(),
         stopping: AtomicBool::new(false),
         report: {

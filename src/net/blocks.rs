@@ -52,6 +52,11 @@ impl BlockPool {
         self.limit - self.free.len()
     }
 
+    /// Less than half is left: it is for those who have none.
+    pub fn is_scarce(&self) -> bool {
+        self.free.len() < self.limit / 2
+    }
+
     /// Blocks that may still be taken.
     pub fn available(&self) -> usize {
         self.free.len()

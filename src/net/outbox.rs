@@ -23,7 +23,7 @@ pub unsafe trait StableBytes {
 /// Pieces in one `sendmsg`; what does not fit goes with the next send.
 const PIECES_MAX: usize = 32;
 
-/// Blocks one connection may fill before it has to wait for its peer to read.
+/// Blocks one connection may fill before it has to wait for its peer to read; one while the pool is scarce.
 pub const BLOCKS_MAX: usize = 8;
 
 /// Unsent bytes, copied and pinned, at which a connection's requests wait.
@@ -110,7 +110,7 @@ impl<P: StableBytes> Outbox<P> {
             self.write_at = 0; // the last block has been sent whole
         }
         if self.blocks.is_empty() || BLOCK_BYTES - self.write_at < min {
-            if self.blocks.len() >= BLOCKS_MAX {
+            if self.blocks.len() >= if pool.is_scarce() { 1 } else { BLOCKS_MAX } {
                 return None;
             }
             let block = pool.take()?;
@@ -439,10 +439,18 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_meets_the_limits() {
-        let mut pool = BlockPool::new(100).expect("memory for 100 blocks");
+        let mut pool = BlockPool::new(16 * BLOCKS_MAX).expect("memory for the pool");
         let (mut outbox, mut released) = (Outbox::<Leaked>::default(), Vec::new());
         while write(&mut outbox, &mut pool, &[b'x'; 4096]) {}
         assert_eq!(pool.in_use(), BLOCKS_MAX);
+        let mut others: Vec<Outbox<Leaked>> = (0..16 * BLOCKS_MAX).map(|_| Outbox::default()).collect();
+        for other in &mut others {
+            while write(other, &mut pool, &[b'x'; 4096]) {}
+        }
+        assert_eq!(pool.available(), 0);
+        let with_one = others.iter().filter(|other| other.blocks.len() == 1).count();
+        assert!(with_one > 6 * BLOCKS_MAX, "half of the pool goes to those who have none: {with_one}");
+        others.iter_mut().for_each(|other| other.abandon(&mut pool, &mut released));
         outbox.abandon(&mut pool, &mut released);
         outbox.push_value(Leaked(b""), UNSENT_MAX);
         assert!(!write(&mut outbox, &mut pool, b"x"));

@@ -66,7 +66,7 @@ fn user_data(kind: Token, index: u32) -> u64 {
 /// See the module comment.
 pub struct Ring {
     uring: IoUring,
-    /// Submissions that found the queue full. At most a few per connection (receive, send, cancel), so bounded by `-c`.
+    /// Submissions that found the queue full: a few per connection (receive, send, cancel) at most between two enters.
     backlog: VecDeque<squeue::Entry>,
     /// Rung by the kernel at completions while deep sleep has it enabled, and by other threads at any time.
     bell: Arc<Doorbell>,

@@ -68,6 +68,10 @@ impl Shard {
 
     /// Takes a connection into this shard; it has been counted here.
     pub(super) fn adopt(&mut self, fd: RawFd, listener: u32) {
+        if self.stopping {
+            self.common.left(self.core.id);
+            return self.ring.close(fd);
+        }
         let index = self.conns.insert(fd, listener, self.core.now_s);
         if let Some(conn) = self.conns.get(index) {
             conn.receive = Receive::Armed;
@@ -87,9 +91,11 @@ impl Shard {
     pub(super) fn accept_ended(&mut self, listener: u32, errno: i32) {
         self.accepting.armed &= !(1 << listener);
         match errno {
-            libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS => self.rest(),
             libc::ECANCELED => {}
-            _ => self.rearm(listener),
+            // That one connection is gone already; the next may be fine.
+            libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::EPROTO => self.rearm(listener),
+            // EMFILE, ENFILE, ENOMEM, ENOBUFS, and whatever else might repeat itself at once.
+            _ => self.rest(),
         }
     }
 

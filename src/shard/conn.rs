@@ -117,7 +117,8 @@ impl Conns {
     }
 
     /// Takes an idle session back.
-    pub fn give_session(&mut self, session: Box<Session>) {
+    pub fn give_session(&mut self, mut session: Box<Session>) {
+        session.shrink();
         if self.spare.len() < SPARE_SESSIONS_MAX {
             self.spare.push(session);
         }

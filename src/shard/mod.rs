@@ -30,11 +30,13 @@ pub mod upkeep;
 use crate::net::receive::ReceiveBuffers;
 use crate::net::{Event, Listener, Ring};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// One shard. Everything in it belongs to its thread.
 pub struct Shard {
-    core: core::Core,
+    /// First, so that it is dropped first: the kernel works on the memory of all that follows.
     ring: Ring,
+    core: core::Core,
     buffers: ReceiveBuffers,
     conns: conn::Conns,
     inbound: mesh::Inbound,
@@ -50,6 +52,8 @@ pub struct Shard {
     resume: Vec<u32>,
     /// Connections whose session waits for blocks or for room to a peer.
     shared_waiters: Vec<u32>,
+    /// When those were last tried.
+    shared_tried: Instant,
     /// Connections with something to send.
     dirty: Vec<u32>,
     /// Connections whose receive found no buffer.

@@ -1,7 +1,8 @@
 //! What memory the server takes, computed once at start, printed, and kept to.
 //!
 //! `-m` is for items, their index and the bookkeeping of eviction. Everything else is fixed and small: 16 MiB for the
-//! process and 4 MiB a shard at most, whatever the load.
+//! process and 4 MiB a shard at most. On top of it come connections: under 512 bytes each while idle, and while one has
+//! input that waits or answers that wait for others, its buffers (`slots`, `session`), which have limits of their own.
 
 use super::mesh;
 use crate::net::RingConfig;

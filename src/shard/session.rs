@@ -25,6 +25,9 @@ pub const KEYS_PER_TURN: u32 = 512;
 /// Bytes of a `get` line without end at which its keys are run as they come, instead of waiting for the whole line.
 const LONG_GET_BYTES: usize = 16 * 1024;
 
+/// Bytes of buffers that a session keeps while it is idle.
+const SPARE_BYTES: usize = 16 * 1024;
+
 /// The most detail `verbosity` sets, as in memcached.
 const VERBOSITY_MAX: u32 = 2;
 
@@ -127,6 +130,17 @@ impl Session {
         self.slots.is_empty()
     }
 
+    /// The oldest reply is ready to leave.
+    pub fn has_reply_ready(&self) -> bool {
+        self.slots.front_is_ready()
+    }
+
+    /// Gives back the memory that an unusual load has left in an idle session.
+    pub fn shrink(&mut self) {
+        self.slots.shrink();
+        self.input.shrink_to(SPARE_BYTES);
+    }
+
     /// Runs the requests in `data`, behind whatever was received before.
     pub fn feed(&mut self, core: &mut Core, id: ConnId, data: &[u8]) -> Stop {
         if !self.input.is_empty() {
@@ -141,6 +155,7 @@ impl Session {
 
     /// Goes on with what was received before.
     pub fn resume(&mut self, core: &mut Core, id: ConnId) -> Stop {
+        self.drain_slots(core);
         let mut input = std::mem::take(&mut self.input);
         let (used, stop) = self.run(core, id, &input[self.input_at..]);
         self.input_at += used;

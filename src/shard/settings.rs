@@ -33,6 +33,8 @@ pub struct Settings {
     pub set_verbosity: fn(u8),
     /// What `shutdown` does.
     pub shutdown: fn(),
+    /// What happens when the ring of a shard fails: says so and ends the process.
+    pub ring_failed: fn(usize, &std::io::Error),
     /// Where shards start counting time.
     pub started: Instant,
     /// The server stops: no new connections, answer what has arrived.

@@ -7,11 +7,18 @@
 use super::mesh::held::Held;
 use std::collections::VecDeque;
 
-/// Foreign requests of one connection that may be outstanding; further requests of it wait.
-pub const WAITING_MAX: usize = 128;
+/// Foreign requests of one connection that may be outstanding; further requests of it wait. Their answers may all be of
+/// the longest kind, so the text of a connection is at most `HELD_MAX` and this many times `REPLY_MAX`, 359 KiB.
+pub const WAITING_MAX: usize = 64;
 
 /// Bytes of text that may wait behind an outstanding answer; further requests of the connection wait.
 pub const HELD_MAX: usize = 64 * 1024;
+
+/// Bytes of pinned values that may wait in slots; further requests of the connection wait.
+pub const VALUES_MAX: usize = 256 * 1024;
+
+/// Bytes that an empty buffer keeps.
+const SPARE_BYTES: usize = 16 * 1024;
 
 /// A reply to be.
 pub enum Slot {
@@ -37,6 +44,7 @@ pub struct Slots {
     held: Vec<u8>,
     first: u32, // number of the front slot; numbers wrap
     waiting: usize,
+    value_bytes: usize, // of pinned values
 }
 
 impl Slots {
@@ -47,7 +55,20 @@ impl Slots {
 
     /// No further request may be taken now.
     pub fn is_full(&self) -> bool {
-        self.waiting >= WAITING_MAX || self.held.len() >= HELD_MAX
+        self.waiting >= WAITING_MAX || self.held.len() >= HELD_MAX || self.value_bytes >= VALUES_MAX
+    }
+
+    /// The front slot can leave.
+    pub fn front_is_ready(&self) -> bool {
+        self.queue.front().is_some_and(|slot| !matches!(slot, Slot::Waiting))
+    }
+
+    /// Gives back memory that an unusual load has left.
+    pub fn shrink(&mut self) {
+        if self.queue.is_empty() {
+            self.held.shrink_to(SPARE_BYTES);
+            self.queue.shrink_to(WAITING_MAX);
+        }
     }
 
     /// The number that the next slot to be opened gets.
@@ -66,6 +87,7 @@ impl Slots {
     /// The answer of slot `number` has come.
     pub fn fill(&mut self, number: u32, text: &[u8], value: Option<Held>) {
         let start = self.hold(text);
+        self.value_bytes += bytes_of(&value);
         self.set(number, Slot::Ready { start, len: text.len(), value });
     }
 
@@ -85,6 +107,7 @@ impl Slots {
     /// A reply that is ready at once but must wait for those before it.
     pub fn push(&mut self, text: &[u8], value: Option<Held>) {
         let start = self.hold(text);
+        self.value_bytes += bytes_of(&value);
         if let (None, Some(Slot::Ready { start: s, len, value: None })) = (&value, self.queue.back_mut())
             && *s + *len == start
         {
@@ -109,10 +132,12 @@ impl Slots {
                 return false;
             }
             Some(slot) => {
+                let value_bytes = if let Slot::Ready { value, .. } = &slot { bytes_of(value) } else { 0 };
                 if let Err(slot) = leave(slot, &self.held) {
                     self.queue.push_front(slot);
                     return false;
                 }
+                self.value_bytes -= value_bytes;
             }
         }
         self.first = self.first.wrapping_add(1);
@@ -131,7 +156,12 @@ impl Slots {
         }
         self.held.clear();
         self.waiting = 0;
+        self.value_bytes = 0;
     }
+}
+
+fn bytes_of(value: &Option<Held>) -> usize {
+    value.as_ref().map_or(0, |held| held.value.value_len())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often the executor looks at its other tasks while the loop is busy. Each look costs a few system calls.
 const PREEMPT: Duration = Duration::from_millis(10);
@@ -147,6 +147,7 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
     let notice = shard.borrow().core.store.notice().map(str::to_string);
     let _ = ready.send((id, Ok(notice)));
     drop(ready);
+    let ring_failed = shard.borrow().core.settings.ring_failed;
     let executor = glommio::executor();
     let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
     let side = executor.create_task_queue(Shares::Static(UPKEEP_SHARES), Latency::NotImportant, "upkeep");
@@ -154,7 +155,12 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
     let upkeep = glommio::spawn_local_into(upkeep::look_after(shard.clone()), side);
     upkeep.map_err(std::io::Error::other)?.detach();
     let serving = glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?;
-    serving.await
+    let result = serving.await;
+    if let Err(error) = &result {
+        // Half a server is worse than none: the keys of this shard would hang for ever.
+        ring_failed(id, error);
+    }
+    result
 }
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
@@ -195,6 +201,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
         events: turn::event_list(),
         resume: Vec::new(),
         shared_waiters: Vec::new(),
+        shared_tried: Instant::now(),
         dirty: Vec::new(),
         starved: Vec::new(),
         idle_check_at: 0,

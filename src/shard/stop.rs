@@ -17,6 +17,7 @@ pub struct Stopping {
     began: Option<Instant>,
     last_news: Option<Instant>,
     closing: bool,
+    late: bool,
     done: bool,
 }
 
@@ -39,8 +40,9 @@ impl Shard {
         let since = |moment: Option<Instant>| moment.map_or(Duration::MAX, |m| now - m);
         let late = since(self.stop.began) > DRAIN_MAX;
         let quiet = since(self.stop.last_news.max(self.stop.began)) > QUIET;
-        if late || (quiet && !self.stop.closing) {
+        if (late && !self.stop.late) || (quiet && !self.stop.closing) {
             self.stop.closing = true;
+            self.stop.late = late;
             self.close_all(late);
         }
         if self.conns.count() == 0 && self.stop.closing && !self.stop.done {

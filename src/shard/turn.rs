@@ -12,7 +12,7 @@ use super::mesh::wire::{self, Answer, Ask};
 use super::session::{Session, Stop};
 use crate::net::Event;
 use crate::net::ring::EVENTS_MAX;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Asks of one peer that are done in one turn.
 const ASKS_PER_TURN: usize = 256;
@@ -23,8 +23,11 @@ const INPUT_PAUSE_BYTES: usize = 16 * 1024;
 /// Unsent bytes up to which a session that goes on next turn keeps its replies for one larger send.
 const SEND_TOGETHER_BYTES: usize = 8 * 1024;
 
-/// How long to wait for shared room (blocks, a peer's queue) before looking again.
+/// How long to wait for room in a peer's queue before looking again.
 const SHARED_WAIT: Duration = Duration::from_micros(100);
+
+/// The same while the shard has no send block left.
+const SHARED_WAIT_LONG: Duration = Duration::from_millis(1);
 
 /// What a turn found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +71,12 @@ impl Shard {
     }
 
     fn enter(&mut self, wait: Option<Duration>) -> std::io::Result<()> {
+        let shared = !self.shared_waiters.is_empty() || self.core.out.has_late();
         let wait = match wait {
             _ if !self.resume.is_empty() => None,
-            Some(wait) if self.shared_waiters.is_empty() && !self.core.out.has_late() => Some(wait),
-            _ if self.shared_waiters.is_empty() => None,
-            _ => Some(SHARED_WAIT),
+            _ if shared && self.core.pool.available() > 0 => Some(SHARED_WAIT),
+            _ if shared => Some(SHARED_WAIT_LONG),
+            wait => wait,
         };
         let Some(wait) = wait else { return self.ring.enter(None) };
         self.common.parked.announce(self.core.id);
@@ -159,11 +163,19 @@ impl Shard {
                 return;
             }
             if session.is_idle() {
+                if conn.ended {
+                    conn.life = Life::Dead; // all that was asked has been answered
+                }
                 let mut session = conn.session.take().unwrap_or_default();
                 session.out.rest(&mut self.core.pool);
                 self.conns.give_session(session);
             } else if conn.life == Life::Closing && session.slots_are_empty() {
                 conn.life = Life::Dead;
+            } else if conn.life != Life::Dead && session.has_reply_ready() {
+                // A reply is ready and nothing is in flight that would take it along: it found no block.
+                if !std::mem::replace(&mut conn.queued, true) {
+                    self.shared_waiters.push(index);
+                }
             }
         }
         self.close_step(index);
@@ -254,13 +266,18 @@ impl Shard {
     fn resume_queued(&mut self) -> bool {
         let mut list = std::mem::take(&mut self.resume);
         let busy = !list.is_empty();
-        list.append(&mut self.shared_waiters);
+        if self.core.pool.available() > 0 || self.shared_tried.elapsed() >= SHARED_WAIT_LONG {
+            self.shared_tried = Instant::now();
+            list.append(&mut self.shared_waiters);
+        }
         for index in list.drain(..) {
             let Some(conn) = self.conns.get(index) else { continue };
             conn.queued = false;
             let (id, life) = (conn.id(index), conn.life);
             let Some(mut session) = conn.session.take() else { continue };
             if life != Life::Open {
+                session.drain_slots(&mut self.core);
+                let Some(conn) = self.conns.get(index) else { continue };
                 conn.session = Some(session);
                 self.settle(index);
                 continue;

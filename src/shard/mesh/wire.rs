@@ -35,7 +35,7 @@ pub enum Ask<'a> {
     Abandon(Upload),
     /// A pinned value has been sent.
     Release(Pinned),
-    /// Work for every shard: the call's kind and argument (see `gather`).
+    /// Work for every shard: the call's kind and argument (see `calls`).
     Call(Ticket, u32, u32),
     /// A fresh connection, handed over before its first byte.
     Adopt {
