@@ -8,7 +8,13 @@
 use std::ops::RangeInclusive;
 
 /// The most classes there can be; ids above are page kinds of `slab.rs`.
-pub const CLASSES_MAX: usize = 250;
+const CLASSES_MAX: usize = 250;
+
+/// Pages there are for each class, at least: most classes have one that is half empty.
+const PAGES_PER_CLASS: usize = 3;
+
+/// The fewest classes to make do with, however few the pages.
+const CLASSES_MIN: usize = 4;
 
 /// A chunk serves a request well when it is larger by no more than one part in so many.
 const SURPLUS_DIVISOR: usize = 4;
@@ -33,11 +39,18 @@ pub struct Classes {
 
 impl Classes {
     /// Classes from `smallest` bytes to the largest chunk of a page. A factor that would need more than
-    /// [`CLASSES_MAX`] classes is raised until they fit.
-    pub fn new(page_bytes: usize, granule_bytes: usize, smallest: usize, factor: f64) -> Classes {
+    /// [`CLASSES_MAX`] classes, or more than a third of the `pages` there are, is raised until they fit.
+    pub fn new(
+        pages: usize,
+        page_bytes: usize,
+        granule_bytes: usize,
+        smallest: usize,
+        factor: f64,
+    ) -> Classes {
+        let classes_max = (pages / PAGES_PER_CLASS).clamp(CLASSES_MIN, CLASSES_MAX);
         let mut factor = factor.max(1.01);
         let mut sizes = sizes(page_bytes, granule_bytes, smallest, factor);
-        while sizes.len() > CLASSES_MAX + 1 {
+        while sizes.len() > classes_max + 1 {
             factor += 0.01;
             sizes = self::sizes(page_bytes, granule_bytes, smallest, factor);
         }
@@ -96,7 +109,7 @@ mod tests {
     #[test]
     fn every_size_gets_the_smallest_class_that_holds_it() {
         for (page, granule, factor) in [(16 << 10, 8, 1.08), (64 << 10, 8, 1.25), (1 << 20, 16, 1.001)] {
-            let classes = Classes::new(page, granule, 48, factor);
+            let classes = Classes::new(1024, page, granule, 48, factor);
             assert!(usize::from(classes.last()) <= CLASSES_MAX);
             assert_eq!(classes.size(classes.last()), chunk_max(page));
             for bytes in 1..=chunk_max(page) {
@@ -112,7 +125,7 @@ mod tests {
     #[test]
     fn rounding_wastes_less_than_a_twentieth() {
         for page in [64 << 10, 256 << 10, 1 << 20] {
-            let classes = Classes::new(page, 8, 48, 1.07);
+            let classes = Classes::new(1024, page, 8, 48, 1.07);
             let (mut waste, mut count) = (0.0, 0.0);
             for value in (64..8192).step_by(7) {
                 let need = 24 + 20 + value;

@@ -236,7 +236,8 @@ impl Store {
         let len = limit_bytes / page_bytes * page_bytes;
         let granule_bytes = GRANULE_BYTES.max((len >> 31).next_power_of_two());
         let smallest = (HEADER_BYTES + config.min_item_bytes).max(CHUNK_BYTES_MIN);
-        let classes = Classes::new(page_bytes, granule_bytes, smallest, config.growth_factor);
+        let classes =
+            Classes::new(len / page_bytes, page_bytes, granule_bytes, smallest, config.growth_factor);
         let (arena, notice) =
             Arena::new(len, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
                 .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
@@ -277,9 +278,7 @@ impl Store {
     pub fn background(&mut self, now_s: u32, budget: usize) -> bool {
         self.tick(now_s);
         self.tend_table(budget);
-        if self.slab.draining().is_some() {
-            self.drain(budget);
-        }
+        self.tend_reserve(budget);
         if self.crawl_wanted() {
             self.crawl(budget);
         }

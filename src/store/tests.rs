@@ -290,3 +290,65 @@ fn a_scan_does_not_wash_the_working_set_away() {
     assert!(ours < 8_000 + 100_000 + 4_000, "{ours} misses, 108,000 are compulsory");
     assert!(plain > ours + 10_000, "{ours} against {plain}");
 }
+
+/// A store that goes away while a pin is out leaves its memory mapped, so the pin stays readable.
+#[test]
+fn a_pin_outlives_its_store() {
+    let mut store = store(1 << 20);
+    set(&mut store, b"k", b"value");
+    let found = store.get(key(&store, b"k"), 2).unwrap();
+    let pinned = store.pin(found);
+    drop(store);
+    assert_eq!(pinned.segments().flatten().copied().collect::<Vec<_>>(), b"value");
+    _ = pinned.into_raw();
+}
+
+#[test]
+fn a_store_can_move_to_its_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Store>();
+    is_send::<Pinned>();
+    is_send::<Upload>();
+}
+
+#[test]
+fn without_evictions_full_means_no_memory_and_nothing_is_lost() {
+    let mut store = Store::new(&StoreConfig { evict: false, ..config(1 << 20) }).unwrap();
+    let mut stored = 0u32;
+    while set(&mut store, &stored.to_le_bytes(), &[5; 100]) == Stored::Stored {
+        stored += 1;
+    }
+    assert!(stored > 6_000, "{stored}");
+    for i in 0..stored {
+        assert!(store.peek(key(&store, &i.to_le_bytes()), 2).is_ok());
+    }
+    assert_eq!(store.set(key(&store, &[0; 4]), Mode::Replace, 0, 0, &[6; 5000], 2), Stored::NoMemory);
+    assert!(store.peek(key(&store, &[0; 4]), 2).is_ok(), "a refused replace keeps the old value");
+    assert_eq!(set(&mut store, &[0; 4], &[6; 5000]), Stored::NoMemory);
+    assert!(store.peek(key(&store, &[0; 4]), 2).is_err(), "a refused set deletes it");
+    assert_eq!(set(&mut store, b"next", &[5; 100]), Stored::Stored);
+    store.check();
+}
+
+#[test]
+fn class_statistics_add_up() {
+    let mut store = store(4 << 20);
+    for i in 0..20_000u32 {
+        let len = (i as usize * 37) % 600;
+        set(&mut store, &i.to_le_bytes(), &vec![1; len]);
+        value(&mut store, &(i / 2).to_le_bytes());
+    }
+    let classes: Vec<ClassStats> = (1..=store.class_max()).map(|id| store.class_stats(id).unwrap()).collect();
+    let sum = |of: fn(&ClassStats) -> u64| classes.iter().map(of).sum::<u64>();
+    let counters = *store.counters();
+    assert_eq!(sum(|class| class.counters.number), counters.curr_items);
+    assert_eq!(sum(|class| class.counters.mem_requested), counters.bytes);
+    assert_eq!(sum(|class| class.counters.evicted), counters.evictions);
+    assert_eq!(sum(|class| class.counters.cmd_set), 20_000);
+    assert_eq!(sum(|class| class.used_chunks.into()), counters.curr_items);
+    assert_eq!(sum(|class| class.total_pages.into()), u64::from(store.footprint().pages_items));
+    assert!(store.class_stats(0).is_none() && store.class_stats(store.class_max() + 1).is_none());
+    store.reset_counters();
+    assert_eq!(store.counters().curr_items, counters.curr_items);
+    assert_eq!(store.counters().evictions, 0);
+}
