@@ -17,6 +17,7 @@ on_shards! {
     flush_all_forgets_everything
     flush_all_later
     flush_all_refused
+    sets_behind_a_flush_survive_it
 }
 
 fn unix_now_s() -> u64 {
@@ -186,5 +187,25 @@ fn flush_all_refused(shards: u32) {
     conn.ask("flush_all\r\n", "CLIENT_ERROR flush_all not allowed\r\n");
     conn.ask("flush_all 10\r\n", "CLIENT_ERROR flush_all not allowed\r\n");
     conn.ask("flush_all noreply\r\nget a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n");
+    conn.finish();
+}
+
+/// What is stored behind a `flush_all` of the same connection survives it on every shard, also when answers for keys of other
+/// shards come in between.
+fn sets_behind_a_flush_survive_it(shards: u32) {
+    let server = Server::start(shards, &[]);
+    let mut conn = server.connect();
+    for round in 0..300 {
+        let keys: Vec<String> = (0..8).map(|i| format!("k{round}-{i}")).collect();
+        let sets: String = keys.iter().map(|key| format!("set {key} 0 0 1\r\nx\r\n")).collect();
+        conn.ask(
+            format!("get zz yy xx ww\r\nversion\r\nflush_all\r\n{sets}get {}\r\n", keys.join(" ")),
+            format!(
+                "END\r\nVERSION 1.6.45\r\nOK\r\n{}{}END\r\n",
+                "STORED\r\n".repeat(8),
+                keys.iter().map(|key| format!("VALUE {key} 0 1\r\nx\r\n")).collect::<String>()
+            ),
+        );
+    }
     conn.finish();
 }

@@ -20,6 +20,8 @@ on_shards! {
     full_without_evictions_loses_nothing
     full_with_evictions_keeps_going
     clients_that_vanish
+    clients_that_end_during_a_call
+    more_slow_readers_than_blocks
 }
 
 /// Well-behaved round trips on `conn`, each within [`RESPONSIVE`].
@@ -284,4 +286,41 @@ fn clients_that_vanish(shards: u32) {
     assert_eq!(conn.stat("curr_items"), 1);
     conn.ask("get half-1\r\n", "END\r\n");
     conn.finish();
+}
+
+/// A client that is gone before `flush_all` has reached every shard leaves nothing behind.
+fn clients_that_end_during_a_call(shards: u32) {
+    let server = Server::start(shards, &[]);
+    for _ in 0..300 {
+        let mut conn = server.connect();
+        conn.send("flush_all noreply\r\n");
+    }
+    let mut conn = server.connect();
+    wait_for("the connections to be forgotten", || (conn.stat("curr_connections") == 1).then_some(()));
+}
+
+/// Slow readers take every send block of every shard: once they have left, those who waited are answered.
+fn more_slow_readers_than_blocks(shards: u32) {
+    const READERS: usize = 300;
+    let server = Server::start(shards, &[]);
+    let value = "v".repeat(4000);
+    let mut patient = server.connect();
+    for key in 0..16 {
+        patient.ask(format!("set key-{key} 0 0 4000\r\n{value}\r\n"), "STORED\r\n");
+    }
+    let requests: String = (0..2000).map(|i| format!("get key-{}\r\n", i % 16)).collect();
+    let slow: Vec<Conn> = (0..READERS)
+        .map(|_| {
+            let mut conn = server.connect();
+            conn.send(&requests);
+            conn
+        })
+        .collect();
+    let ask_all: String = (0..16).map(|key| format!("get key-{key}\r\n")).collect();
+    patient.send(&ask_all);
+    drop(slow);
+    for key in 0..16 {
+        patient.expect(format!("VALUE key-{key} 0 4000\r\n{value}\r\nEND\r\n"));
+    }
+    wait_for("the slow readers to be forgotten", || (patient.stat("curr_connections") == 1).then_some(()));
 }
