@@ -190,8 +190,8 @@ pub enum Arith {
     NoMemory,
 }
 
-/// An item that was found. Valid until the next call that takes the store mutably, except `pin`; used later
-/// it names some other item or none, which is harmless but wrong.
+/// An item that was found. Valid until the next call that takes the store mutably, except `pin`; keeping it
+/// longer is an error of the caller: it then names some other item or none, and using it may panic.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     loc: Loc,

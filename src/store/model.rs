@@ -38,9 +38,31 @@ struct PendingUpload {
     entry: Entry,
 }
 
+/// What a run is like.
+#[derive(Clone, Copy)]
+struct Scene {
+    evict: bool,
+    limit_bytes: usize,
+    keys: u64,
+    /// Of a hundred values, how many are longer than 300 bytes.
+    long_pct: u64,
+    /// One step in so many thousand is a flush.
+    flush_in: u64,
+    /// Steps from one check of the invariants to the next.
+    check_every: usize,
+}
+
+/// A few hundred items, many of them chains, in sixteen pages.
+const NARROW: Scene =
+    Scene { evict: true, limit_bytes: 256 << 10, keys: 400, long_pct: 15, flush_in: 4, check_every: 64 };
+
+/// Thousands of small items, so that the table grows again and again.
+const WIDE: Scene =
+    Scene { evict: true, limit_bytes: 512 << 10, keys: 12_000, long_pct: 1, flush_in: 40, check_every: 1024 };
+
 struct Model {
     store: Store,
-    evict: bool,
+    scene: Scene,
     map: HashMap<Vec<u8>, Entry>,
     pins: Vec<(Pinned, Vec<u8>)>,
     uploads: Vec<PendingUpload>,
@@ -55,20 +77,20 @@ struct Model {
 const ITEM_SIZE_MAX: usize = 24 << 10;
 
 impl Model {
-    fn new(seed: u64, evict: bool) -> Model {
+    fn new(seed: u64, scene: Scene) -> Model {
         let store = Store::new(&StoreConfig {
-            limit_bytes: 256 << 10,
+            limit_bytes: scene.limit_bytes,
             item_size_max: ITEM_SIZE_MAX,
             growth_factor: 1.25,
             min_item_bytes: 8,
-            evict,
+            evict: scene.evict,
             cas: true,
             huge_pages: HugePages::Off,
             hasher: Hasher::with_seeds([seed, 2, 3, 4]),
         });
         Model {
             store: store.unwrap(),
-            evict,
+            scene,
             map: HashMap::new(),
             pins: Vec::new(),
             uploads: Vec::new(),
@@ -82,7 +104,7 @@ impl Model {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        let id = self.random.below(if self.evict { 400 } else { 200 });
+        let id = self.random.below(self.scene.keys);
         let mut key = format!("key-{id}").into_bytes();
         key.resize(key.len() + (id % 7) as usize * (id % 5) as usize * 5, b'.');
         key
@@ -92,10 +114,12 @@ impl Model {
     fn value(&mut self, key: &[u8]) -> Vec<u8> {
         self.version += 1;
         let len = match self.random.below(100) {
-            0..3 => self.random.below(ITEM_SIZE_MAX as u64),
-            3..15 => self.random.below(5000),
-            15..25 => return self.random.below(2000).to_string().into_bytes(),
-            _ => self.random.below(300),
+            dice if dice < self.scene.long_pct => match self.random.below(5) {
+                0 => self.random.below(ITEM_SIZE_MAX as u64),
+                _ => self.random.below(5000),
+            },
+            90.. => return self.random.below(2000).to_string().into_bytes(),
+            _ => self.random.below(if self.scene.long_pct > 10 { 300 } else { 60 }),
         };
         let stamp = [key, &self.version.to_le_bytes()].concat();
         stamp.iter().copied().cycle().take(len as usize).collect()
@@ -128,7 +152,7 @@ impl Model {
         if !self.is_live(entry) {
             self.map.remove(key);
         } else if self.store.find(self.hashed(key)).is_none() {
-            assert!(self.evict && self.store.counters.evictions > 0, "a live item vanished");
+            assert!(self.scene.evict && self.store.counters.evictions > 0, "a live item vanished");
             self.map.remove(key);
         }
     }
@@ -153,7 +177,7 @@ impl Model {
             900..930 => self.pin(&key),
             930..960 => self.release(),
             960..999 => _ = self.store.background(self.now_s, 1 + self.random.below(200) as usize),
-            _ if self.random.below(4) == 0 => self.flush(),
+            _ if self.random.below(self.scene.flush_in) == 0 => self.flush(),
             _ => {}
         }
         self.learn_cas(&key);
@@ -167,7 +191,7 @@ impl Model {
             (Ok(found), Some(entry)) => entry.cas = self.store.item(found).cas(),
             (Err(_), Some(entry)) if entry.expires_s != 0 && entry.expires_s < self.now_s => {}
             (Err(_), Some(_)) => {
-                assert!(self.evict, "the item just stored is missing");
+                assert!(self.scene.evict, "the item just stored is missing");
                 self.map.remove(key);
             }
             (Ok(_), None) => panic!("an item nobody stored"),
@@ -406,11 +430,11 @@ impl Model {
     }
 }
 
-fn run(seed: u64, evict: bool, steps: usize) -> Model {
-    let mut model = Model::new(seed, evict);
+fn run(seed: u64, scene: Scene, steps: usize) -> Model {
+    let mut model = Model::new(seed, scene);
     for step in 0..steps {
         model.step();
-        if step % 64 == 0 {
+        if step % scene.check_every == 0 {
             model.store.check();
         }
     }
@@ -420,7 +444,7 @@ fn run(seed: u64, evict: bool, steps: usize) -> Model {
 #[test]
 fn behaves_like_a_map_that_forgets() {
     for seed in 0..6 {
-        let model = run(seed, true, 20_000);
+        let model = run(seed, NARROW, 20_000);
         assert!(model.store.counters.evictions > 500, "nothing was evicted");
         assert!(model.store.counters.slabs_moved > 10, "no page was moved");
         assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
@@ -429,9 +453,18 @@ fn behaves_like_a_map_that_forgets() {
 }
 
 #[test]
+fn behaves_like_a_map_while_the_table_grows() {
+    let model = run(20, WIDE, 200_000);
+    assert!(model.store.table.page_count() > 1, "the table never grew");
+    assert!(model.store.counters.evictions > 500, "nothing was evicted");
+    assert_eq!(model.no_memory, 0);
+    model.finish();
+}
+
+#[test]
 fn without_evictions_behaves_like_a_map() {
     for seed in 10..14 {
-        let model = run(seed, false, 20_000);
+        let model = run(seed, Scene { evict: false, keys: 200, ..NARROW }, 20_000);
         assert_eq!(model.store.counters.evictions, 0);
         assert!(model.no_memory > 0, "memory never ran out");
         model.finish();

@@ -226,6 +226,11 @@ impl Store {
     /// deleted or evicted.
     pub fn pin(&mut self, found: super::Found) -> Pinned {
         let head = found.loc;
+        // The token will be read without bounds checks: what it names must be an item, not what an outdated
+        // `Found` left.
+        let bytes = self.slab.key(head);
+        let key = super::Key { bytes, hash: self.hasher.hash(bytes) };
+        assert_eq!(self.find(key), Some(head), "pin of an item that is gone");
         *self.pins.entry(head).or_insert(0) += 1;
         self.tokens_out += 1;
         let header = self.slab.header_mut(head);

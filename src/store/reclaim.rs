@@ -29,8 +29,9 @@ const FAR_FACTOR: usize = 4;
 /// Rounds of one search for a chunk: an eviction or a few steps of something else each.
 const ROUNDS_MAX: usize = 64;
 
-/// Chunks the crawl may look at within one search for a chunk.
+/// Chunks the crawl may look at in vain within one search for a chunk, and per round of it.
 const CRAWL_CHUNKS_MAX: usize = 512;
+const CRAWL_CHUNKS_STEP: usize = 128;
 
 /// Chunks a drain may visit within one search for a chunk, and per round of it.
 const DRAIN_CHUNKS_MAX: usize = 512;
@@ -94,11 +95,12 @@ impl Store {
             if self.slab.free_pages() > self.pages_kept() {
                 self.slab.assign_page(class);
             } else if crawl_left > 0 && self.crawl_wanted() {
-                let step = CRAWL_CHUNKS_MAX / 4;
-                // A step that frees something earns the next one.
-                crawl_left = if self.crawl(step) > 0 { crawl_left - step / 2 } else { crawl_left - step };
+                // A step that frees something costs half.
+                let freed = self.crawl(CRAWL_CHUNKS_STEP);
+                let cost = if freed > 0 { CRAWL_CHUNKS_STEP / 2 } else { CRAWL_CHUNKS_STEP };
+                crawl_left = crawl_left.saturating_sub(cost);
             } else if drain_left > 0 && (self.slab.draining().is_some() || self.begin_drain()) {
-                drain_left -= DRAIN_CHUNKS_STEP;
+                drain_left = drain_left.saturating_sub(DRAIN_CHUNKS_STEP);
                 self.drain(DRAIN_CHUNKS_STEP);
             } else if !(self.may_evict && self.evict_one()) {
                 break;
