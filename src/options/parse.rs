@@ -26,7 +26,7 @@ const MAX_ITEM_SIZE_DEFAULT: usize = 1 << 20;
 /// Limits of `-I`, in bytes.
 const MAX_ITEM_SIZE_LIMITS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 30;
 /// Default of `-f`.
-const SLAB_GROWTH_FACTOR_DEFAULT: f64 = 1.08;
+const SLAB_GROWTH_FACTOR_DEFAULT: f64 = 1.07;
 /// Default of `-n`, in bytes.
 const SLAB_MIN_SIZE_DEFAULT: i64 = 8;
 /// Default of `-c` and of `-b`.

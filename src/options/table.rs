@@ -179,7 +179,7 @@ pub const SLAB_GROWTH_FACTOR: OptionSpec = OptionSpec {
     long: "slab-growth-factor",
     takes: Takes::Text { name: "factor", allowed: "a number greater than 1" },
     category: Category::Memory,
-    default: "1.08",
+    default: "1.07",
     summary: "ratio of one slab class's chunk size to the next",
     details: "memcached's default is 1.25. Here it is smaller because more classes cost nothing: eviction spans all of \
               them, and the finer steps leave about 4 % of a chunk unused, not 11 %.",

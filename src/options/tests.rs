@@ -62,7 +62,7 @@ fn defaults() {
         memory_limit_bytes: 64 << 20,
         evict: true,
         item_size_max_bytes: 1 << 20,
-        growth_factor: 1.08,
+        growth_factor: 1.07,
         item_size_min_bytes: 8,
         cas: true,
         large_pages: false,

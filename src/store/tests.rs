@@ -7,7 +7,7 @@ fn config(limit_bytes: usize) -> StoreConfig {
     StoreConfig {
         limit_bytes,
         item_size_max: 1 << 20,
-        growth_factor: 1.08,
+        growth_factor: 1.07,
         min_item_bytes: 8,
         evict: true,
         cas: true,
