@@ -27,8 +27,6 @@ pub mod text {
     pub const TOO_MANY_CONNECTIONS: &[u8] = b"ERROR Too many open connections\r\n";
 
     pub const BAD_FORMAT: &[u8] = b"CLIENT_ERROR bad command line format\r\n";
-    /// `stats` with an argument missing.
-    pub const BAD_COMMAND_LINE: &[u8] = b"CLIENT_ERROR bad command line\r\n";
     pub const BAD_DATA_CHUNK: &[u8] = b"CLIENT_ERROR bad data chunk\r\n";
     pub const INVALID_EXPTIME: &[u8] = b"CLIENT_ERROR invalid exptime argument\r\n";
     pub const INVALID_DELTA: &[u8] = b"CLIENT_ERROR invalid numeric delta argument\r\n";
@@ -38,14 +36,8 @@ pub mod text {
 
     pub const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache\r\n";
     pub const OUT_OF_MEMORY_STORING: &[u8] = b"SERVER_ERROR out of memory storing object\r\n";
-    /// Memory ended in the middle of a large value; the rest of it is swallowed.
-    pub const OUT_OF_MEMORY_DURING_READ: &[u8] = b"SERVER_ERROR Out of memory during read\r\n";
     /// `incr`, `decr`.
     pub const OUT_OF_MEMORY: &[u8] = b"SERVER_ERROR out of memory\r\n";
-    pub const OUT_OF_MEMORY_WRITING_GET: &[u8] = b"SERVER_ERROR out of memory writing get response\r\n";
-    pub const OUT_OF_MEMORY_WRITING_STATS: &[u8] = b"SERVER_ERROR out of memory writing stats\r\n";
-    /// Then close.
-    pub const OUT_OF_MEMORY_READING_REQUEST: &[u8] = b"SERVER_ERROR out of memory reading request\r\n";
     /// With a colon, as memcached has it.
     pub const SHUTDOWN_NOT_ENABLED: &[u8] = b"SERVER_ERROR: shutdown not enabled\r\n";
 }

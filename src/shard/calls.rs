@@ -24,11 +24,6 @@ const RESET: u32 = 1;
 const STATS: u32 = 2;
 
 impl Call {
-    /// flush_all at a second of the shard clock, or now.
-    pub fn flush(at_s: Option<u32>) -> Call {
-        Call::Flush(at_s)
-    }
-
     /// The call behind `stats <args>`, or the words that refuse it.
     pub fn stats(args: &[u8]) -> Result<Call, &'static [u8]> {
         let word = args.split(|b| *b == b' ').find(|word| !word.is_empty()).unwrap_or(b"");

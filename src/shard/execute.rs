@@ -35,8 +35,7 @@ pub fn execute(
     out: &mut [u8],
 ) -> Reply {
     let words: &[u8] = match request.op {
-        Op::Get | Op::Gets => return get(store, counters, request, now_s, out),
-        Op::Gat | Op::Gats => return get_and_touch(store, counters, request, now_s, out),
+        Op::Get | Op::Gets | Op::Gat | Op::Gats => return retrieve(store, counters, request, now_s, out),
         Op::Touch => {
             counters.cmd_touch += 1;
             let hit = store.touch(request.key, request.expires_s, now_s).is_ok();
@@ -74,34 +73,27 @@ fn put(out: &mut [u8], words: &[u8]) -> usize {
     words.len()
 }
 
-fn get(
+/// get, gets, gat, gats: the value of a hit, nothing for a miss.
+fn retrieve(
     store: &mut Store,
     counters: &mut Counters,
     request: &KeyRequest<'_>,
     now_s: u32,
     out: &mut [u8],
 ) -> Reply {
-    counters.cmd_get += 1;
-    let found = store.get(request.key, now_s);
-    tally(found.is_ok(), &mut counters.get_hits, &mut counters.get_misses);
+    let found = if matches!(request.op, Op::Get | Op::Gets) {
+        let found = store.get(request.key, now_s);
+        counters.cmd_get += 1;
+        tally(found.is_ok(), &mut counters.get_hits, &mut counters.get_misses);
+        found
+    } else {
+        let found = store.touch(request.key, request.expires_s, now_s);
+        counters.cmd_touch += 1;
+        tally(found.is_ok(), &mut counters.touch_hits, &mut counters.touch_misses);
+        found
+    };
     match found {
-        Ok(found) => value_reply(store, found, request.op == Op::Gets, out),
-        Err(_) => Reply { len: 0, value: None },
-    }
-}
-
-fn get_and_touch(
-    store: &mut Store,
-    counters: &mut Counters,
-    request: &KeyRequest<'_>,
-    now_s: u32,
-    out: &mut [u8],
-) -> Reply {
-    counters.cmd_touch += 1;
-    let found = store.touch(request.key, request.expires_s, now_s);
-    tally(found.is_ok(), &mut counters.touch_hits, &mut counters.touch_misses);
-    match found {
-        Ok(found) => value_reply(store, found, request.op == Op::Gats, out),
+        Ok(found) => value_reply(store, found, matches!(request.op, Op::Gets | Op::Gats), out),
         Err(_) => Reply { len: 0, value: None },
     }
 }

@@ -239,7 +239,7 @@ impl Session {
                 self.keyed(core, id, simple(core, Op::Delete, key, noreply), used)
             }
             Command::FlushAll { exptime, noreply } => {
-                let call = Call::flush(core.flush_at_s(exptime));
+                let call = Call::Flush(core.flush_at_s(exptime));
                 self.call(core, id, call, noreply, used)
             }
             Command::Stats { args } => match Call::stats(args) {
