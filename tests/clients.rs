@@ -3,16 +3,19 @@
 //! | what | where | speaks |
 //! |---|---|---|
 //! | pymemcache, aiomcache, emcache | PyPI | text |
-//! | pylibmc | PyPI | text |
+//! | pylibmc | PyPI | text, binary |
+//! | python-binary-memcached | PyPI | binary |
 //! | memcached, memcache-client | npm | text |
+//! | memjs | npm | binary |
 //! | Cache::Memcached::Fast | Debian | text |
-//! | php-memcached | Debian | text |
+//! | php-memcached | Debian | text, binary |
+//! | Dalli 3.0 | Debian | binary |
 //! | gomemcache | Debian | text |
-//! | memcache | crates.io | text (`crates`) |
+//! | memcache | crates.io | text, binary (`crates`) |
 //! | memcache-async | crates.io | text (`crates`) |
-//! | libmemcached's `memccapable` | Debian | text |
+//! | libmemcached's `memccapable` | Debian | text, binary |
 //! | Django's cache backends | PyPI | text (`sites`) |
-//! | PHP's sessions | Debian | text (`sites`) |
+//! | PHP's sessions | Debian | text, binary (`sites`) |
 //! | nginx's memcached and memc modules | Debian | text (`sites`) |
 //!
 //! A client is driven by a program in `tests/clients`, its tour, in its own language. It takes the port, checks what an
@@ -58,12 +61,17 @@ macro_rules! tours {
 tours! {
     pymemcache_text: python "pymemcache_tour.py";
     pylibmc_text: python "pylibmc_tour.py" "text";
+    pylibmc_binary: python "pylibmc_tour.py" "binary";
+    python_binary_memcached_binary: python "binary_memcached_tour.py";
     aiomcache_text: python "aiomcache_tour.py";
     emcache_text: python "emcache_tour.py";
     memcached_for_node_text: node "memcached_tour.js";
     memcache_client_text: node "memcache_client_tour.js";
+    memjs_binary: node "memjs_tour.js";
     cache_memcached_fast_text: perl "cache_memcached_fast_tour.pl";
     php_memcached_text: php "php_memcached_tour.php" "text";
+    php_memcached_binary: php "php_memcached_tour.php" "binary";
+    dalli_binary: ruby "dalli_tour.rb";
     gomemcache_text: go "gomemcache_tour.go";
 }
 
@@ -118,6 +126,12 @@ fn php(tour: &str) -> Command {
     command
 }
 
+fn ruby(tour: &str) -> Command {
+    let mut command = program("ruby");
+    command.arg(source(tour));
+    command
+}
+
 /// Debian's Go with Debian's packages: without modules, so nothing is looked up outside.
 fn go(tour: &str) -> Command {
     let mut command = program("go");
@@ -139,13 +153,17 @@ fn target_dir() -> &'static Path {
 /// Each half of libmemcached's own conformance test has 27 tests.
 const MEMCCAPABLE_TESTS: usize = 27;
 /// These two are not asked for: they want `delete a b c d e` refused, as memcached 1.6.18 does; 1.6.45, and this server,
-/// ignore the extra words. 1.6.45 passes all the others.
+/// ignore the extra words. 1.6.45 passes all the others, those of the binary protocol included.
 const MEMCCAPABLE_EXCEPTIONS: [&str; 2] = ["ascii delete", "ascii delete noreply"];
 
-on_1_and_2_shards! { memccapable_text }
+on_1_and_2_shards! { memccapable_text memccapable_binary }
 
 fn memccapable_text(shards: u32) {
     memccapable(shards, "-a", "ascii ");
+}
+
+fn memccapable_binary(shards: u32) {
+    memccapable(shards, "-b", "binary ");
 }
 
 fn memccapable(shards: u32, half: &str, prefix: &str) {

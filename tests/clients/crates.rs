@@ -16,7 +16,7 @@ use crate::harness::{PATIENCE, Server, wait_for};
 const SIZES_BYTES: [usize; 6] = [0, 1, 1000, 16_384, 100_000, 1_000_000];
 const TOO_LARGE_BYTES: usize = 2 << 20;
 
-on_1_and_2_shards! { memcache_text memcache_async_text }
+on_1_and_2_shards! { memcache_text memcache_binary memcache_async_text }
 
 fn server(shards: u32) -> Server {
     Server::start(shards, &["-m", "128"])
@@ -34,6 +34,10 @@ fn many() -> Vec<(String, Vec<u8>)> {
 
 fn memcache_text(shards: u32) {
     memcache_tour(shards, "ascii");
+}
+
+fn memcache_binary(shards: u32) {
+    memcache_tour(shards, "binary");
 }
 
 /// Value, flags and CAS unique of an item.

@@ -14,7 +14,7 @@ use crate::harness::{Conn, Server, shown, wait_for};
 const PORT_TRIES: usize = 5;
 
 on_1_and_2_shards! { django_pymemcache_text django_pylibmc_text }
-on_1_and_2_shards! { php_sessions_text nginx_memcached_text nginx_memc_text }
+on_1_and_2_shards! { php_sessions_text php_sessions_binary nginx_memcached_text nginx_memc_text }
 
 fn django_pymemcache_text(shards: u32) {
     tour(shards, python("django_tour.py"), &["PyMemcacheCache"]);
@@ -97,6 +97,10 @@ fn free_address() -> SocketAddr {
 
 fn php_sessions_text(shards: u32) {
     php_sessions(shards, "memcached.sess_binary_protocol=0");
+}
+
+fn php_sessions_binary(shards: u32) {
+    php_sessions(shards, "memcached.sess_binary_protocol=1");
 }
 
 /// A page that counts the visits of its session, which memcached keeps; PHP locks it there while the page runs.
