@@ -5,13 +5,14 @@
 //! | pymemcache, aiomcache, emcache | PyPI | text |
 //! | pylibmc | PyPI | text, binary |
 //! | python-binary-memcached | PyPI | binary |
+//! | memcache, meta-memcache | PyPI | meta |
 //! | memcached, memcache-client | npm | text |
 //! | memjs | npm | binary |
 //! | Cache::Memcached::Fast | Debian | text |
 //! | php-memcached | Debian | text, binary |
 //! | Dalli 3.0 | Debian | binary |
 //! | gomemcache | Debian | text |
-//! | memcache | crates.io | text, binary (`crates`) |
+//! | memcache | crates.io | text, binary, meta (`crates`) |
 //! | memcache-async | crates.io | text (`crates`) |
 //! | libmemcached's `memccapable` | Debian | text, binary |
 //! | Django's cache backends | PyPI | text (`sites`) |
@@ -65,6 +66,8 @@ tours! {
     python_binary_memcached_binary: python "binary_memcached_tour.py";
     aiomcache_text: python "aiomcache_tour.py";
     emcache_text: python "emcache_tour.py";
+    memcache_for_python_meta: python "memcache_tour.py";
+    meta_memcache_meta: python "meta_memcache_tour.py";
     memcached_for_node_text: node "memcached_tour.js";
     memcache_client_text: node "memcache_client_tour.js";
     memjs_binary: node "memjs_tour.js";

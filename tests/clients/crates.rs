@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::TcpStream;
+use std::time::Duration;
 
 use futures_lite::future::block_on;
 use futures_lite::io::AssertAsync;
+use memcache::exp::{Delete, Get, GetStatus, Memcache, Meta, MetaClient, MutationStatus, Set, Ttl};
 use memcache_async::ascii::Protocol;
 
 use super::on_1_and_2_shards;
@@ -16,7 +18,7 @@ use crate::harness::{PATIENCE, Server, wait_for};
 const SIZES_BYTES: [usize; 6] = [0, 1, 1000, 16_384, 100_000, 1_000_000];
 const TOO_LARGE_BYTES: usize = 2 << 20;
 
-on_1_and_2_shards! { memcache_text memcache_binary memcache_async_text }
+on_1_and_2_shards! { memcache_text memcache_binary memcache_meta memcache_async_text }
 
 fn server(shards: u32) -> Server {
     Server::start(shards, &["-m", "128"])
@@ -102,6 +104,104 @@ fn memcache_tour(shards: u32, protocol: &str) {
     }
     client.flush().expect("flush");
     assert_eq!(get("large"), None);
+}
+
+/// The crate's newer half: typed meta commands and, above them, caching patterns built of leases and stale values.
+fn memcache_meta(shards: u32) {
+    let server = server(shards);
+    let address = server.addresses[0].to_string();
+    meta_commands(&MetaClient::connect(address.as_str()).expect("connect"));
+    meta_patterns(&Memcache::connect([address.as_str()]).expect("connect"));
+}
+
+fn meta_commands(client: &MetaClient) {
+    client.noop().expect("mn");
+    assert_eq!(client.get("key").send().expect("mg").status, GetStatus::Miss);
+    let replaced = client.set("key", "x").replace().send().expect("ms");
+    assert_eq!(replaced.status, MutationStatus::NotFound);
+    let stored =
+        client.set("key", "value").client_flags(7).ttl(Ttl::secs(100)).return_cas().send().expect("ms");
+    let unique = stored.cas.expect("CAS unique");
+    let found = client.get("key").meta(Meta::NONE.cas().ttl().size()).send().expect("mg");
+    assert_eq!((found.value.as_deref(), found.client_flags), (Some(&b"value"[..]), Some(7)));
+    assert_eq!((found.item.cas, found.item.size), (Some(unique), Some(5)));
+    assert!(found.item.ttl.is_some_and(|ttl_s| (1..=100).contains(&ttl_s)));
+    assert_eq!(client.get("key").unless_cas(unique).send().expect("mg").status, GetStatus::Unchanged);
+    assert!(client.set("key", "-end").append().send().expect("ms").applied());
+    assert_eq!(
+        client.set("key", "x").compare_cas(unique).send().expect("ms").status,
+        MutationStatus::CasMismatch
+    );
+    assert!(client.debug("key").expect("me").is_some());
+    assert!(client.delete("key").send().expect("md").applied());
+    assert_eq!(client.delete("key").send().expect("md").status, MutationStatus::NotFound);
+
+    assert_eq!(client.increment("count").send().expect("ma").status, MutationStatus::NotFound);
+    assert_eq!(client.increment("count").initial(40, 60).send().expect("ma").value, Some(40));
+    assert_eq!(client.increment("count").delta(2).send().expect("ma").value, Some(42));
+    assert_eq!(client.decrement("count").delta(100).send().expect("ma").value, Some(0));
+
+    // A key that has to travel in base64.
+    let binary_key = "with spaces\x01";
+    assert!(client.set(binary_key, "x").send().expect("ms").applied());
+    assert_eq!(client.get(binary_key).send().expect("mg").value.as_deref(), Some(&b"x"[..]));
+
+    // Batches go out in one piece with opaque tokens; the client checks that the answers come in order.
+    let stored = client.run_many(many().iter().map(|(key, value)| Set::new(key, value))).expect("ms");
+    assert!(stored.into_iter().all(|result| result.expect("ms").applied()));
+    let found = client.run_many(many().iter().map(|(key, _)| Get::new(key))).expect("mg");
+    for ((_, value), result) in many().into_iter().zip(found) {
+        assert_eq!(result.expect("mg").value, Some(value));
+    }
+    let mixed = client.run_batch([Set::new("a", "1").into(), Get::new("a").into(), Delete::new("b").into()]);
+    let mixed: Vec<_> = mixed.expect("batch").into_iter().map(|result| result.expect("command")).collect();
+    assert_eq!(mixed[1].as_get().expect("mg").value.as_deref(), Some(&b"1"[..]));
+    assert_eq!(mixed[2].as_mutation().expect("md").status, MutationStatus::NotFound);
+
+    let winner = client.get("leased").lease_ttl(30).send().expect("mg");
+    assert!(winner.won_lease());
+    assert!(client.get("leased").lease_ttl(30).send().expect("mg").lease_busy());
+    let unique = winner.item.cas.expect("CAS unique");
+    assert!(client.set("leased", "made").compare_cas(unique).send().expect("ms").applied());
+    assert!(client.delete("leased").invalidate().stale_for(Ttl::secs(30)).send().expect("md").applied());
+    let stale = client.get("leased").send().expect("mg");
+    assert!(stale.is_stale() && stale.won_lease());
+    assert!(!client.get("leased").send().expect("mg").won_lease());
+}
+
+fn meta_patterns(client: &Memcache) {
+    let ttl = || Ttl::secs(100);
+    let get = |key: &str| client.get::<Vec<u8>>(key).expect("get");
+    // An empty value stands for a lease, so this client stores none.
+    for size in SIZES_BYTES.into_iter().filter(|size| *size > 0) {
+        let value = random_bytes(size);
+        client.set("large", value.as_slice(), ttl()).expect("set");
+        assert_eq!(get("large"), Some(value), "{size} bytes");
+    }
+    assert!(client.set("large", random_bytes(TOO_LARGE_BYTES).as_slice(), ttl()).is_err());
+    client.set("large", "small", ttl()).expect("set after a refused one");
+
+    client.set_many(many(), ttl()).expect("set_many");
+    let keys: Vec<String> = many().into_iter().map(|(key, _)| key).chain(["missing".into()]).collect();
+    assert_eq!(client.get_many::<Vec<u8>, _>(keys).expect("get_many").len(), many().len());
+    assert_eq!(client.update("sum", ttl(), |sum: Option<u64>| sum.unwrap_or(40) + 2).expect("update"), 42);
+    assert_eq!(client.incr("hits", 1, ttl()).expect("incr"), 1);
+    assert_eq!(client.incr("hits", 1, ttl()).expect("incr"), 2);
+    client.append("log", b"a", ttl()).expect("append");
+    client.append("log", b"b", ttl()).expect("append");
+    assert_eq!(client.take::<Vec<u8>>("log").expect("take").as_deref(), Some(&b"ab"[..]));
+    assert_eq!(get("log"), None);
+
+    let made = |value: &'static str| move || Ok::<String, std::io::Error>(value.into());
+    assert_eq!(client.fetch("page", ttl(), made("first")).expect("fetch"), "first");
+    assert_eq!(client.fetch("page", ttl(), made("second")).expect("fetch"), "first");
+    client.invalidate("page", Duration::from_secs(60)).expect("invalidate");
+    assert_eq!(client.fetch("page", ttl(), made("second")).expect("fetch"), "second");
+
+    client.set("short", "x", Ttl::secs(1)).expect("set");
+    wait_for("a TTL of 1 s", || get("short").is_none().then_some(()));
+    client.delete("page").expect("delete");
+    assert_eq!(get("page"), None);
 }
 
 /// Its `set`, `append` and `delete` are sent with `noreply`.
