@@ -246,6 +246,9 @@ impl Session {
                 Ok(call) => self.call(core, id, call, false, used),
                 Err(words) => self.reply(core, words, used),
             },
+            Command::MetaNoop => self.reply(core, text::META_NOOP, used),
+            // Understood, not executed yet.
+            Command::Meta(_) => self.reply(core, text::ERROR, used),
             Command::Version => self.reply(core, text::VERSION, used),
             Command::Verbosity { level, noreply } => {
                 (core.settings.set_verbosity)(level.min(VERBOSITY_MAX) as u8);
