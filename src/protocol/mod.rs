@@ -1,4 +1,4 @@
-//! Bytes to requests and replies to bytes, for memcached's classic text protocol.
+//! Bytes to requests and replies to bytes, for memcached's classic text protocol, and in [`binary`] for its binary one.
 //!
 //! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
 //! connection reads like this:
@@ -40,6 +40,7 @@
 //! * **A line without LF that starts with spaces is closed after 2,048 bytes** even if `get ` follows the spaces.
 //!   memcached buffers it without bound, only to answer `ERROR`.
 
+pub mod binary;
 mod classic;
 mod exptime;
 mod get;
