@@ -1,12 +1,12 @@
 //! The binary protocol: 24-byte headers, big-endian, as memcached 1.6.45 speaks it.
 //!
-//! `request.rs` reads requests; what answers need too is here: the opcodes, the [`Tag`] that ties an
+//! `request.rs` reads requests, [`reply`] writes answers, and what both need is here: the opcodes, the [`Tag`] that ties an
 //! answer to its request, and the [`Status`] of an answer. A connection reads like this:
 //!
 //! 1. [`frame`] finds a request at the start of what has been received and turns it into a [`BinaryCommand`] that
 //!    borrows from it,
 //! 2. `value_len` bytes of value follow the `used` bytes of some requests; the caller takes them, nothing ends them,
-//! 3. unless [`Tag::suppresses`] the outcome, the caller answers it.
+//! 3. unless [`Tag::suppresses`] the outcome, a function of [`reply`] writes it.
 //!
 //! # Where this differs from memcached, and why
 //!
@@ -19,6 +19,8 @@
 //! * **The data of a SASL request has a limit**, [`SASL_DATA_LEN_MAX`]; memcached's is what one chunk of memory holds.
 
 mod request;
+
+pub mod reply;
 
 #[cfg(test)]
 mod model;
