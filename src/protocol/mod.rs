@@ -1,4 +1,5 @@
-//! Bytes to requests and replies to bytes, for memcached's classic text protocol, and in [`binary`] for its binary one.
+//! Bytes to requests and replies to bytes: memcached's classic text protocol here, its binary one in [`binary`]. The frame
+//! that UDP puts round either is in [`datagram`], the authentication within the binary protocol in [`sasl`].
 //!
 //! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
 //! connection reads like this:
@@ -42,11 +43,13 @@
 
 pub mod binary;
 mod classic;
+pub mod datagram;
 mod exptime;
 mod get;
 mod line;
 pub mod number;
 pub mod reply;
+pub mod sasl;
 mod storage;
 mod token;
 
