@@ -1,4 +1,6 @@
 //! Bytes to requests and replies to bytes, for memcached's text protocol: the classic commands and the meta commands.
+//! Bytes to requests and replies to bytes: memcached's classic text protocol here, its binary one in [`binary`]. The frame
+//! that UDP puts round either is in [`datagram`], the authentication within the binary protocol in [`sasl`].
 //!
 //! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
 //! connection reads like this:
@@ -46,8 +48,10 @@
 //! * **A line without LF that starts with spaces is closed after 2,048 bytes** even if `get ` follows the spaces.
 //!   memcached buffers it without bound, only to answer `ERROR`.
 
+pub mod binary;
 mod binary_key;
 mod classic;
+pub mod datagram;
 mod exptime;
 mod get;
 mod line;
@@ -56,6 +60,7 @@ mod meta_flags;
 pub mod meta_reply;
 pub mod number;
 pub mod reply;
+pub mod sasl;
 mod storage;
 mod token;
 
