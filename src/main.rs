@@ -15,8 +15,9 @@ use ringcached::operate::pidfile::PidFile;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::Reporter;
+use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{daemon, limits, portfile, privileges};
-use ringcached::options::{self, Asked, Machine, NAME_AND_VERSION, Options};
+use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::Settings;
@@ -56,6 +57,7 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 /// Prepares the process, then serves until told to stop.
 fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     probe::kernel()?;
+    let users = users(&options)?;
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
     let cores = affordable_cores(&options);
@@ -76,9 +78,27 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         log::line(Level::Always, format_args!("{notice}"));
     }
     while signals.wait()? == Request::Reload {
-        log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
+        reload(users.as_deref());
     }
     Ok(running.stop()?)
+}
+
+/// Who may use the server, if not everybody. Read before the process goes to the background and gives up root: an error
+/// still has a terminal, and a relative path is still where it was typed.
+fn users(options: &Options) -> Result<Option<Arc<Users>>, UsersError> {
+    let load = |authentication: &Authentication| Users::load(authentication.users_file()).map(Arc::new);
+    options.authentication.as_ref().map(load).transpose()
+}
+
+/// SIGHUP: reads again what may have changed.
+fn reload(users: Option<&Users>) {
+    match users.map(Users::reload) {
+        None => log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again")),
+        Some(Ok(count)) => log::line(Level::Always, format_args!("SIGHUP: {count} users are known now")),
+        Some(Err(error)) => {
+            log::line(Level::Always, format_args!("SIGHUP: {error}; the users are the same as before"))
+        }
+    }
 }
 
 /// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with.
