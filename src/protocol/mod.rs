@@ -1,6 +1,6 @@
-//! Bytes to requests and replies to bytes, for memcached's text protocol: the classic commands and the meta commands.
-//! Bytes to requests and replies to bytes: memcached's classic text protocol here, its binary one in [`binary`]. The frame
-//! that UDP puts round either is in [`datagram`], the authentication within the binary protocol in [`sasl`].
+//! Bytes to requests and replies to bytes: memcached's text protocol, classic and meta commands, here, its binary one in
+//! [`binary`]. The frame that UDP puts round either is in [`datagram`], the authentication within the binary protocol in
+//! [`sasl`].
 //!
 //! Everything here is a pure function of the bytes it is given: no socket, no clock, no thread, no allocation. A
 //! connection reads like this:
