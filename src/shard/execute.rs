@@ -6,7 +6,7 @@
 use super::counters::Counters;
 use super::request::{KeyRequest, Op};
 use crate::protocol::reply::{self, text};
-use crate::store::{Arith, Found, Pinned, Store, Stored};
+use crate::store::{ArithRefusal, Arithmetic, Found, Pinned, Refusal, Store};
 
 /// Values up to this size are copied into the reply; larger ones are pinned and sent from where they are.
 pub const VALUE_COPY_MAX: usize = 4096;
@@ -43,20 +43,13 @@ pub fn execute(
             if hit { text::TOUCHED } else { text::NOT_FOUND }
         }
         Op::Delete => {
-            let hit = store.delete(request.key, now_s);
+            let hit = store.delete_if(request.key, None, now_s).is_ok();
             tally(hit, &mut counters.delete_hits, &mut counters.delete_misses);
             if hit { text::DELETED } else { text::NOT_FOUND }
         }
         Op::Incr | Op::Decr => return arith(store, counters, request, now_s, out),
         _ => {
-            let stored = store.set(
-                request.key,
-                request.mode(),
-                request.flags,
-                request.expires_s,
-                request.value,
-                now_s,
-            );
+            let stored = store.set(request.key, &request.write(), request.value, now_s);
             stored_words(counters, request.op, stored)
         }
     };
@@ -124,46 +117,46 @@ fn arith(
         true => (&mut counters.incr_hits, &mut counters.incr_misses),
         false => (&mut counters.decr_hits, &mut counters.decr_misses),
     };
-    let result = store.arith(request.key, request.number, increment, now_s);
+    let result = store.arith(request.key, &Arithmetic::new(request.number, increment), now_s);
     let words = match result {
-        Arith::Value(n) => {
+        Ok((n, _)) => {
             *hits += 1;
             let len = reply::write_number_line(out, n);
             return Reply { len: if request.noreply { 0 } else { len }, value: None };
         }
-        Arith::NotFound => {
+        Err(ArithRefusal::NotFound) => {
             *misses += 1;
             text::NOT_FOUND
         }
-        Arith::NonNumeric => text::NON_NUMERIC,
-        Arith::NoMemory => text::OUT_OF_MEMORY,
+        Err(ArithRefusal::NonNumeric) => text::NON_NUMERIC,
+        Err(ArithRefusal::NoMemory | ArithRefusal::Exists) => text::OUT_OF_MEMORY,
     };
     Reply { len: if request.noreply { 0 } else { put(out, words) }, value: None }
 }
 
 /// Memcached's words for the end of a storage operation, counted.
-pub fn stored_words(counters: &mut Counters, op: Op, stored: Stored) -> &'static [u8] {
+pub fn stored_words(counters: &mut Counters, op: Op, stored: Result<Found, Refusal>) -> &'static [u8] {
     match stored {
-        Stored::TooLarge => {
+        Err(Refusal::TooLarge) => {
             counters.store_too_large += 1;
             return text::TOO_LARGE;
         }
-        Stored::NoMemory => {
+        Err(Refusal::NoMemory) => {
             counters.store_no_memory += 1;
             return text::OUT_OF_MEMORY_STORING;
         }
         _ => counters.cmd_set += 1,
     }
     match stored {
-        Stored::Stored => {
+        Ok(_) => {
             counters.cas_hits += u64::from(op == Op::Cas);
             text::STORED
         }
-        Stored::Exists => {
+        Err(Refusal::Exists) => {
             counters.cas_badval += 1;
             text::EXISTS
         }
-        Stored::NotFound => {
+        Err(Refusal::NotFound) => {
             counters.cas_misses += 1;
             text::NOT_FOUND
         }

@@ -1,7 +1,7 @@
 //! One keyed operation, ready to run on the shard that owns the key: what a parsed command becomes, whatever protocol it
 //! came in, and what travels through the mesh.
 
-use crate::store::{Key, Mode};
+use crate::store::{Key, Mode, Write};
 
 /// What to do with the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,16 +68,17 @@ pub struct KeyRequest<'a> {
 }
 
 impl KeyRequest<'_> {
-    /// How a storage operation treats what is there.
-    pub fn mode(&self) -> Mode {
-        match self.op {
+    /// What a storage operation asks of the store.
+    pub fn write(&self) -> Write {
+        let mode = match self.op {
             Op::Add => Mode::Add,
             Op::Replace => Mode::Replace,
             Op::Append => Mode::Append,
             Op::Prepend => Mode::Prepend,
-            Op::Cas => Mode::Cas(self.number),
             _ => Mode::Set,
-        }
+        };
+        let compare = (self.op == Op::Cas).then_some(self.number);
+        Write { compare, ..Write::new(mode, self.flags, self.expires_s) }
     }
 }
 

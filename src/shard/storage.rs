@@ -12,7 +12,7 @@ use super::request::{KeyRequest, Op};
 use super::session::{ConnId, Mode, Session, Step, Stop};
 use crate::protocol::reply::text;
 use crate::protocol::{StoreCommand, StoreVerb};
-use crate::store::{Key, Stored, Upload};
+use crate::store::{Key, Refusal, Upload};
 
 /// A storage command line, understood.
 pub(super) struct StoreLine<'a> {
@@ -146,14 +146,7 @@ impl Session {
         }
         core.counters.cmd_local += 1;
         let mut receiving = Receiving::new(line, owner);
-        match core.store.reserve(
-            request.key,
-            request.mode(),
-            request.flags,
-            request.expires_s,
-            line.len,
-            core.now_s,
-        ) {
+        match core.store.reserve(request.key, &request.write(), line.len, core.now_s) {
             Ok(upload) => {
                 receiving.state = State::Filling(upload);
                 self.mode = Mode::Value(receiving);
@@ -164,8 +157,8 @@ impl Session {
     }
 
     /// There is no memory for the value: say so and throw its bytes away.
-    fn refuse(&mut self, core: &mut Core, receiving: &Receiving, reason: Stored) {
-        let words = stored_words(&mut core.counters, receiving.op, reason);
+    fn refuse(&mut self, core: &mut Core, receiving: &Receiving, reason: Refusal) {
+        let words = stored_words(&mut core.counters, receiving.op, Err(reason));
         self.mode = Mode::Skip(receiving.len as u64 + 2);
         if !receiving.noreply {
             self.slots.push(words, None);
@@ -174,7 +167,7 @@ impl Session {
     }
 
     /// The owner's answer to the question for memory.
-    pub fn reserved(&mut self, core: &mut Core, result: Result<Upload, Stored>) {
+    pub fn reserved(&mut self, core: &mut Core, result: Result<Upload, Refusal>) {
         match (std::mem::replace(&mut self.mode, Mode::Line), result) {
             (Mode::Value(mut receiving), Ok(upload)) => {
                 receiving.state = State::Filling(upload);
@@ -234,7 +227,7 @@ impl Session {
             core.commit_at(receiving.owner, ticket, &request, upload);
             return Step::on(2);
         } else {
-            let stored = core.store.commit(upload, request.mode(), core.now_s);
+            let stored = core.store.commit(upload, &request.write(), core.now_s);
             stored_words(&mut core.counters, request.op, stored)
         };
         if !receiving.noreply {

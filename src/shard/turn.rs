@@ -376,13 +376,13 @@ impl Shard {
             }
             Ask::Reserve(ticket, r, len) => {
                 core.counters.cmd_for_peers += 1;
-                let result = core.store.reserve(r.key, r.mode(), r.flags, r.expires_s, len, core.now_s);
+                let result = core.store.reserve(r.key, &r.write(), len, core.now_s);
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
             }
             Ask::Commit(ticket, r, upload) => {
-                let stored = core.store.commit(upload, r.mode(), core.now_s);
+                let stored = core.store.commit(upload, &r.write(), core.now_s);
                 let words = stored_words(&mut core.counters, r.op, stored);
                 let words = if r.noreply { b"" } else { words };
                 let Some(room) = core.out.answer_room(peer) else { return };

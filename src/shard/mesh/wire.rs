@@ -8,7 +8,7 @@
 use super::queue::Consumer;
 use crate::shard::execute::WORDS_MAX;
 use crate::shard::request::{KeyRequest, Op};
-use crate::store::{Key, Pinned, Stored, Upload};
+use crate::store::{Key, Pinned, Refusal, Upload};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Where an answer belongs: connection, its generation (a closed connection's answers are dropped) and reply slot.
@@ -51,7 +51,7 @@ pub enum Answer<'a> {
     /// The text of the reply, and a value to send behind it.
     Reply(Ticket, &'a [u8], Option<Pinned>),
     /// The room that was asked for, or why there is none.
-    Reserved(Ticket, Result<Upload, Stored>),
+    Reserved(Ticket, Result<Upload, Refusal>),
     /// A call has been done; its result, if any, is in the mailbox.
     Done(Ticket),
 }
@@ -229,11 +229,11 @@ pub fn finish_reply(out: &mut [u8], ticket: Ticket, len: usize, value: Option<Pi
 }
 
 /// Writes the answer to [`Ask::Reserve`]; returns the record's length.
-pub fn write_reserved(out: &mut [u8], ticket: Ticket, result: Result<Upload, Stored>) -> usize {
+pub fn write_reserved(out: &mut [u8], ticket: Ticket, result: Result<Upload, Refusal>) -> usize {
     let header = match result {
         Ok(upload) => Header { ticket, raw: upload.into_raw(), ..Header::new(Kind::Reserved) },
         Err(reason) => {
-            let refused = (reason == Stored::TooLarge).into();
+            let refused = (reason == Refusal::TooLarge).into();
             Header { ticket, refused, ..Header::new(Kind::Refused) }
         }
     };
@@ -265,7 +265,7 @@ impl Answer<'_> {
             // SAFETY: as above.
             k if k == Kind::Reserved as u8 => Answer::Reserved(ticket, Ok(unsafe { Upload::from_raw(raw) })),
             k if k == Kind::Refused as u8 => {
-                let reason = if header.refused != 0 { Stored::TooLarge } else { Stored::NoMemory };
+                let reason = if header.refused != 0 { Refusal::TooLarge } else { Refusal::NoMemory };
                 Answer::Reserved(ticket, Err(reason))
             }
             k if k == Kind::Done as u8 => Answer::Done(ticket),
