@@ -3,6 +3,7 @@
 mod long_keys;
 mod marks;
 pub(super) mod oracle;
+mod scan;
 
 use super::model::Random;
 use super::*;
