@@ -7,8 +7,8 @@
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
 //! * `table` finds items, `eviction` (with `ghost`) chooses who leaves, `expiry` finds who is overdue,
 //!   `reclaim` gets memory;
-//! * `read`, `write` and `arith` are the operations, in the words of `operation`; this file has the `Store`
-//!   they work on.
+//! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
+//!   `Store` they work on.
 //!
 //! What always holds between two calls (`invariants.rs` checks it in the tests): an item that is `LINKED` is
 //! in the table once and in one queue once, and nothing else is in either; every other used chunk belongs to
@@ -33,6 +33,7 @@ mod operation;
 mod pins;
 mod read;
 mod reclaim;
+mod scan;
 mod slab;
 mod table;
 mod write;

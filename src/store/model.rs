@@ -96,7 +96,8 @@ impl Model {
     fn key(&mut self) -> Vec<u8> {
         let id = self.random.below(self.scene.keys);
         let mut key = format!("key-{id}").into_bytes();
-        key.resize(key.len() + (id % 7) as usize * (id % 5) as usize * 5, b'.');
+        let more = if id % 40 == 7 { 240 + id * 37 % 3900 } else { id % 7 * (id % 5) * 5 };
+        key.resize(key.len() + more as usize, b'.');
         key
     }
 

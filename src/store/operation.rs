@@ -104,8 +104,8 @@ pub enum Refusal {
     NotFound,
     /// Larger than `item_size_max` by memcached's count, so that the largest value accepted is the same: 48
     /// bytes, 8 for CAS unless it is off, the key and 1, 4 for flags unless they are 0, the value and 2. Also
-    /// a key that does not fit the largest chunk together with 48 bytes. A Set without `compare` has deleted
-    /// the old item.
+    /// a key that leaves less than 49 bytes of the largest chunk (a quarter of a page, 64 KiB at most). A Set
+    /// without `compare` has deleted the old item.
     TooLarge,
     /// No memory to be had. A Set without `compare` has deleted the old item.
     NoMemory,

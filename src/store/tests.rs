@@ -1,7 +1,9 @@
 //! What the store promises as a whole: growth, density, hit ratio, expiry, large values.
 
+mod long_keys;
 mod marks;
 pub(super) mod oracle;
+mod scan;
 
 use super::model::Random;
 use super::*;

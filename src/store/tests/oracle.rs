@@ -25,9 +25,13 @@ pub struct Marks {
     pub binary_key: bool,
 }
 
-/// memcached's test against `-I`.
+/// The longest key: what a chunk of 4 KiB holds beside the header and every extra.
+const KEY_LEN_MAX: usize = 4096 - 49;
+
+/// memcached's test against `-I`, and the store's of the key.
 pub fn too_large(key: &[u8], flags: u32, value_len: usize) -> bool {
-    48 + 8 + key.len() + 1 + if flags != 0 { 4 } else { 0 } + value_len + 2 > ITEM_SIZE_MAX
+    key.len() > KEY_LEN_MAX
+        || 48 + 8 + key.len() + 1 + if flags != 0 { 4 } else { 0 } + value_len + 2 > ITEM_SIZE_MAX
 }
 
 /// A write of any kind; sometimes it compares with the number of the `old` item or one near it.
