@@ -40,6 +40,7 @@
 //! * **A line without LF that starts with spaces is closed after 2,048 bytes** even if `get ` follows the spaces.
 //!   memcached buffers it without bound, only to answer `ERROR`.
 
+mod auth;
 mod classic;
 mod exptime;
 mod get;
@@ -54,6 +55,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AUTH_TOKEN_LEN_MAX, AuthStep, authenticate};
 pub use classic::{Command, Limits, parse};
 pub use exptime::{EXPIRED_S, Exptime, NEVER_S, RELATIVE_MAX_S};
 pub use get::{GetCommand, Keys, LongGet, LongGetStep};
