@@ -48,6 +48,7 @@
 //! * **A line without LF that starts with spaces is closed after 2,048 bytes** even if `get ` follows the spaces.
 //!   memcached buffers it without bound, only to answer `ERROR`.
 
+mod auth;
 pub mod binary;
 mod binary_key;
 mod classic;
@@ -71,6 +72,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AUTH_TOKEN_LEN_MAX, AuthStep, authenticate};
 pub use binary_key::{BINARY_KEY_ROOM, decode_key};
 pub use classic::{Command, Limits, parse};
 pub use exptime::{EXPIRED_S, Exptime, NEVER_S, RELATIVE_MAX_S};

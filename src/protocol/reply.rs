@@ -58,6 +58,13 @@ pub mod text {
     pub const OUT_OF_MEMORY_CREATING: &[u8] = b"SERVER_ERROR Out of memory allocating new item\r\n";
     /// With a colon, as memcached has it.
     pub const SHUTDOWN_NOT_ENABLED: &[u8] = b"SERVER_ERROR: shutdown not enabled\r\n";
+
+    /// Authentication, before which nothing else is answered.
+    pub const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
+    pub const AUTH_TOKEN_TOO_LONG: &[u8] = b"CLIENT_ERROR auth token too long\r\n";
+    pub const BAD_AUTH_TOKEN: &[u8] = b"CLIENT_ERROR bad authentication token format\r\n";
+    pub const BAD_TERMINATION: &[u8] = b"CLIENT_ERROR bad command line termination\r\n";
+    pub const AUTH_FAILURE: &[u8] = b"CLIENT_ERROR authentication failure\r\n";
 }
 
 const VALUE: &[u8] = b"VALUE ";
