@@ -20,7 +20,7 @@ use ringcached::operate::{daemon, limits, portfile, privileges};
 use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::plan::Plan;
-use ringcached::shard::settings::Settings;
+use ringcached::shard::settings::{self, Settings};
 use ringcached::shard::start::start;
 use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 
@@ -61,12 +61,12 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
     let cores = affordable_cores(&options);
-    let plan = Plan::new(cores.len(), options.memory_limit_bytes);
+    let plan = Plan::new(cores.len(), options.memory_limit_bytes, options.key_size_max_bytes);
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
     let hasher = Hasher::random();
     let store = store_config(&options, &plan, &hasher);
-    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher);
+    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
     portfile::write_if_asked(&sockets.tcp)?;
     log::line(
@@ -141,7 +141,7 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
 }
 
 /// What all shards read and none writes.
-fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
+fn settings(options: Options, tcp_port: u16, hasher: Hasher, users: Option<Arc<Users>>) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
@@ -150,6 +150,11 @@ fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
     Settings {
         hasher,
         limits,
+        protocol: options.protocol,
+        users: users.map(|users| -> Box<settings::Users> {
+            Box::new(move |user, password| users.check(user, password))
+        }),
+        prefix_delimiter: options.prefix_delimiter,
         requests_per_turn: options.requests_per_turn,
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,

@@ -19,10 +19,14 @@ pub mod text {
     pub const END: &[u8] = b"END\r\n";
     /// `mn`.
     pub const META_NOOP: &[u8] = b"MN\r\n";
+    /// `me`.
+    pub const META_MISS: &[u8] = b"EN\r\n";
     pub const RESET: &[u8] = b"RESET\r\n";
     /// The memcached whose behaviour this is: clients compare it to decide what they may send, and some parse it
     /// strictly, so the server's own name and version are no part of it.
     pub const VERSION: &[u8] = b"VERSION 1.6.45\r\n";
+
+    pub const MEMLIMIT_ADJUST_FAILED: &[u8] = b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
 
     pub const ERROR: &[u8] = b"ERROR\r\n";
     /// Then close.
