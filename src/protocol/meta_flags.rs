@@ -128,10 +128,10 @@ const fn letters(mut letters: &[u8]) -> u64 {
 /// The letters whose order matters to a command: what it answers, and what acts on the time it answers.
 const fn ordered_of(verb: MetaVerb) -> u64 {
     match verb {
-        MetaVerb::Get => letters(b"OkcfhlstTNR"),
-        MetaVerb::Set => letters(b"Okcs"),
-        MetaVerb::Delete => letters(b"Ok"),
-        MetaVerb::Arith => letters(b"OkctTN"),
+        MetaVerb::Get => const { letters(b"OkcfhlstTNR") },
+        MetaVerb::Set => const { letters(b"Okcs") },
+        MetaVerb::Delete => const { letters(b"Ok") },
+        MetaVerb::Arith => const { letters(b"OkctTN") },
         MetaVerb::Debug => 0,
     }
 }
