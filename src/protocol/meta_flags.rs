@@ -102,6 +102,14 @@ pub struct MetaTimes {
     pub recache: bool,
 }
 
+impl MetaTimes {
+    /// The seconds left that `t` tells; `None` is never. It is 0 for an item that is over, where memcached's number wraps.
+    #[inline]
+    pub fn told_ttl_s(&self, now_s: u32) -> Option<u32> {
+        (self.told_s != NEVER_S).then(|| self.told_s.saturating_sub(now_s))
+    }
+}
+
 /// The bit of `letter`, which is in `A..=z`; none for other bytes.
 const fn bit(letter: u8) -> u64 {
     if letter >= b'A' && letter <= b'z' { 1 << (letter - b'A') } else { 0 }
@@ -120,10 +128,10 @@ const fn letters(mut letters: &[u8]) -> u64 {
 /// The letters whose order matters to a command: what it answers, and what acts on the time it answers.
 const fn ordered_of(verb: MetaVerb) -> u64 {
     match verb {
-        MetaVerb::Get => letters(b"OkcfhlstTNR"),
-        MetaVerb::Set => letters(b"Okcs"),
-        MetaVerb::Delete => letters(b"Ok"),
-        MetaVerb::Arith => letters(b"OkctTN"),
+        MetaVerb::Get => const { letters(b"OkcfhlstTNR") },
+        MetaVerb::Set => const { letters(b"Okcs") },
+        MetaVerb::Delete => const { letters(b"Ok") },
+        MetaVerb::Arith => const { letters(b"OkctTN") },
         MetaVerb::Debug => 0,
     }
 }
@@ -397,6 +405,7 @@ mod tests {
             ("T60 N50 t", true, 150, 150, false),
             ("N50 T60 t", true, 160, 160, false),
             ("T60 t N50", true, 150, 160, false),
+            ("N50 T-1 t", true, 1, 1, false),
             ("N50 R60 t", true, 150, 150, false),
         ] {
             let mut flags = MetaFlags::NONE;
@@ -408,6 +417,14 @@ mod tests {
             // Without `t` nobody asks what it would tell.
             let told_s = if line.contains('t') { told_s } else { times.told_s };
             assert_eq!(times, MetaTimes { expires_s, told_s, recache }, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_left_are_told() {
+        for (told_s, ttl_s) in [(NEVER_S, None), (130, Some(30)), (100, Some(0)), (1, Some(0))] {
+            let times = MetaTimes { expires_s: 7, told_s, recache: false };
+            assert_eq!(times.told_ttl_s(100), ttl_s);
         }
     }
 

@@ -42,6 +42,8 @@
 //! * **A base64 key is base64.** memcached skips bytes that are no base64 (`Y!Q==` is `YQ==`), lets padding stand anywhere and
 //!   ignores what follows it, so that many texts name one key. Here they are `CLIENT_ERROR error decoding key`. Unused bits
 //!   of the last letter are ignored by both.
+//! * **An item that is over has no seconds left.** Where one request sets such a time and asks for it (`T-1 t`), memcached's
+//!   number wraps.
 //! * **`me <key> b` reads its key as base64.** memcached does so only if one more word follows.
 //! * **An opaque token that is too long stops the command.** memcached runs it, and then answers with the error alone. Nor is
 //!   a NUL behind `M` taken as no mode.
