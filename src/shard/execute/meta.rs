@@ -80,7 +80,7 @@ fn hit(keys: &mut Keyspace, found: Found, flags: &MetaFlags, created: bool, out:
     let with_value_too = flags.wants_value() && flags.compare().is_none_or(|cas| cas != item.cas());
     let code = if with_value_too { MetaCode::Value } else { MetaCode::Done };
     let len = reply::write_hit(out, code, flags, &shown(keys, found, times.told_s), marks);
-    if !flags.no_bump() && !created {
+    if !flags.no_bump() {
         match flags.touch() {
             Some(_) => keys.store.note_touch(found),
             None => keys.store.note_read(found),
