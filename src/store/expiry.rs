@@ -82,6 +82,11 @@ impl Flush {
     }
 }
 
+/// Seconds since an item's last access, modulo 2^24 (194 days).
+pub fn age_of(header: &Header, now_s: u32) -> u32 {
+    now_s.wrapping_sub(header.access()) & ACCESS_MASK
+}
+
 impl Store {
     /// Kills every item stored so far: at once, or at second `at_s`. A planned flush is replaced by the next
     /// call, as in memcached; a flush that has happened is never undone. Cost: one write per page.
@@ -121,11 +126,6 @@ impl Store {
         let watermark = self.flush.watermark?;
         let ahead = header.number().wrapping_sub(watermark) & CAS_MASK;
         (ahead == 0 || ahead > CAS_MASK / 2).then_some(Miss::Flushed)
-    }
-
-    /// Seconds since an item's last access, modulo 2^24 (194 days).
-    pub(super) fn age_of(&self, header: &Header) -> u32 {
-        self.now_s.wrapping_sub(header.access()) & ACCESS_MASK
     }
 
     /// Tells page and crawl that an item at `loc` expires at `expires_s` (0: never).

@@ -5,7 +5,7 @@
 //! From the bottom up:
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
-//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves, `expiry` finds who is overdue,
+//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
 //!   `reclaim` gets memory;
 //! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
 //!   `Store` they work on.
@@ -36,6 +36,7 @@ mod reclaim;
 mod scan;
 mod slab;
 mod table;
+mod watch;
 mod write;
 
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use item::KEY_LEN_MAX;
 pub use operation::{ArithRefusal, Arithmetic, Found, Key, Miss, Mode, Refusal, Write};
 pub use pins::{Pinned, PinnedSegments, Upload};
 pub use read::ItemView;
+pub use watch::{Evicted, Evictions};
 
 use arena::{Arena, Loc};
 use classes::Classes;
@@ -149,6 +151,8 @@ pub struct Store {
     hasher: Hasher,
     counters: StoreCounters,
     class_counters: Vec<ClassCounters>,
+    /// The evictions of late, while somebody watches.
+    evictions: Option<Evictions>,
     notice: Option<String>,
 }
 
@@ -197,6 +201,7 @@ impl Store {
             hasher: config.hasher.clone(),
             counters: StoreCounters::default(),
             class_counters: vec![ClassCounters::default(); classes],
+            evictions: None,
             notice,
         })
     }
@@ -236,8 +241,10 @@ impl Store {
         }
         let stock = self.slab.stock(class);
         let tails = [self.queues.small.tail, self.queues.main.tail];
-        let ages =
-            tails.iter().filter(|tail| !tail.is_none()).map(|&tail| self.age_of(self.slab.header(tail)));
+        let ages = tails
+            .iter()
+            .filter(|tail| !tail.is_none())
+            .map(|&tail| expiry::age_of(self.slab.header(tail), self.now_s));
         Some(ClassStats {
             chunk_size: self.slab.classes.size(class),
             chunks_per_page: stock.per_page,

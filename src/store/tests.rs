@@ -4,6 +4,7 @@ mod long_keys;
 mod marks;
 pub(super) mod oracle;
 mod scan;
+mod watch;
 
 use super::model::Random;
 use super::*;
