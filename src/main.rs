@@ -145,6 +145,8 @@ fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
+        dumping_allowed: options.allow_dumping,
+        watch_allowed: options.allow_watch,
         ..Limits::default()
     };
     Settings {

@@ -246,6 +246,8 @@ impl Session {
                 Ok(call) => self.call(core, id, call, false, used),
                 Err(words) => self.reply(core, words, used),
             },
+            // Understood, not executed yet.
+            Command::Admin { noreply, .. } => self.reply(core, if noreply { b"" } else { text::ERROR }, used),
             Command::Version => self.reply(core, text::VERSION, used),
             Command::Verbosity { level, noreply } => {
                 (core.settings.set_verbosity)(level.min(VERBOSITY_MAX) as u8);
