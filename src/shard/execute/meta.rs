@@ -58,8 +58,8 @@ fn count_get(keys: &mut Keyspace, flags: &MetaFlags, hit: bool) {
 
 /// Makes the item that `N` asks for; its times follow in [`times`].
 fn create(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFlags, value: &[u8]) -> Option<Found> {
-    let write =
-        Write { cas: flags.given_cas(), binary_key: flags.base64_key(), ..Write::new(Mode::Add, 0, 0) };
+    // Only an `ms` says that a key is binary, as in memcached.
+    let write = Write { cas: flags.given_cas(), ..Write::new(Mode::Add, 0, 0) };
     keys.store.set(request.key, &write, value, keys.now_s).ok()
 }
 
@@ -211,7 +211,7 @@ fn arith(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFlags, out: 
         }
         Err(ArithRefusal::NotFound) => MetaCode::NotFound,
         Err(ArithRefusal::Exists) => MetaCode::Exists,
-        Err(ArithRefusal::NoMemory) if created => MetaCode::NotStored,
+        Err(ArithRefusal::NoMemory) if created => return Reply::of(put(out, text::OUT_OF_MEMORY_CREATING)),
         Err(ArithRefusal::NoMemory) => return Reply::of(put(out, text::OUT_OF_MEMORY)),
         Err(ArithRefusal::NonNumeric) => return Reply::of(put(out, text::NON_NUMERIC)),
     };
