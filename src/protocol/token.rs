@@ -23,9 +23,9 @@ impl<'a> Tokens<'a> {
         self.rest
     }
 
-    /// The next token, expected to be a number: of a digit or two, which a loop reads before `memchr` has begun.
+    /// The next token, expected to be short, a number or a flag: a loop has read it before `memchr` has begun.
     #[inline]
-    pub(super) fn next_number(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn next_short(&mut self) -> Option<&'a [u8]> {
         self.take_until(|start| start.iter().position(|&byte| byte == b' '))
     }
 
