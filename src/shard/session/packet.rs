@@ -3,7 +3,7 @@
 use super::{Mode, Session, Step, Stop};
 use crate::protocol::binary::{
     BinaryAuth, BinaryCommand, BinaryFrame, BinaryLimits, BinaryRequest, BinaryVerb, Status, Tag, Then,
-    frame, reply,
+    frame, opcode, reply,
 };
 use crate::protocol::sasl;
 use crate::shard::calls::{Call, Manner};
