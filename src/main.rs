@@ -158,6 +158,7 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
             Box::new(move |user, password| users.check(user, password))
         }),
         prefix_delimiter: options.prefix_delimiter,
+        count_prefixes: options.count_prefixes,
         requests_per_turn: options.requests_per_turn,
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,

@@ -43,11 +43,13 @@ macro_rules! on_shards {
 
 mod harness;
 
+mod admin;
 mod arithmetic;
 mod binary;
 mod datagram;
 mod expiry;
 mod framing;
+mod login;
 mod meta;
 mod pressure;
 mod process;
