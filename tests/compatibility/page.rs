@@ -209,7 +209,7 @@ fn cells<const N: usize>(content: &str) -> Result<[&str; N], String> {
 /// What stands in backticks.
 fn spans(cell: &str) -> Result<Vec<&str>, String> {
     let parts: Vec<&str> = cell.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return Err("an open backtick".into());
     }
     Ok(parts.into_iter().skip(1).step_by(2).collect())
