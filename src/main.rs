@@ -15,11 +15,12 @@ use ringcached::operate::pidfile::PidFile;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::Reporter;
+use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{daemon, limits, portfile, privileges};
-use ringcached::options::{self, Asked, Machine, NAME_AND_VERSION, Options};
+use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::plan::Plan;
-use ringcached::shard::settings::Settings;
+use ringcached::shard::settings::{self, Settings};
 use ringcached::shard::start::start;
 use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 
@@ -56,15 +57,16 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 /// Prepares the process, then serves until told to stop.
 fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     probe::kernel()?;
+    let users = users(&options)?;
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
     let cores = affordable_cores(&options);
-    let plan = Plan::new(cores.len(), options.memory_limit_bytes);
+    let plan = Plan::new(cores.len(), options.memory_limit_bytes, options.key_size_max_bytes);
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
     let hasher = Hasher::random();
     let store = store_config(&options, &plan, &hasher);
-    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher);
+    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
     portfile::write_if_asked(&sockets.tcp)?;
     log::line(
@@ -76,9 +78,27 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         log::line(Level::Always, format_args!("{notice}"));
     }
     while signals.wait()? == Request::Reload {
-        log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
+        reload(users.as_deref());
     }
     Ok(running.stop()?)
+}
+
+/// Who may use the server, if not everybody. Read before the process goes to the background and gives up root: an error
+/// still has a terminal, and a relative path is still where it was typed.
+fn users(options: &Options) -> Result<Option<Arc<Users>>, UsersError> {
+    let load = |authentication: &Authentication| Users::load(authentication.users_file()).map(Arc::new);
+    options.authentication.as_ref().map(load).transpose()
+}
+
+/// SIGHUP: reads again what may have changed.
+fn reload(users: Option<&Users>) {
+    match users.map(Users::reload) {
+        None => log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again")),
+        Some(Ok(count)) => log::line(Level::Always, format_args!("SIGHUP: {count} users are known now")),
+        Some(Err(error)) => {
+            log::line(Level::Always, format_args!("SIGHUP: {error}; the users are the same as before"))
+        }
+    }
 }
 
 /// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with.
@@ -121,7 +141,7 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
 }
 
 /// What all shards read and none writes.
-fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
+fn settings(options: Options, tcp_port: u16, hasher: Hasher, users: Option<Arc<Users>>) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
@@ -130,6 +150,11 @@ fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
     Settings {
         hasher,
         limits,
+        protocol: options.protocol,
+        users: users.map(|users| -> Box<settings::Users> {
+            Box::new(move |user, password| users.check(user, password))
+        }),
+        prefix_delimiter: options.prefix_delimiter,
         requests_per_turn: options.requests_per_turn,
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,

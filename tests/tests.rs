@@ -6,6 +6,7 @@
 //! | `retrieval` | get gets gat gats: order, duplicates, long lines, large values |
 //! | `storage` | set add replace append prepend cas: answers, noreply, sizes, bad data |
 //! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
+//! | `meta` | mg ms md ma mn me: every flag, q, vivify, stale and won, base64, errors, stampedes |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
@@ -43,6 +44,7 @@ mod harness;
 mod arithmetic;
 mod expiry;
 mod framing;
+mod meta;
 mod pressure;
 mod process;
 mod retrieval;

@@ -1,11 +1,13 @@
-//! The classic text protocol: one line to one [`Command`].
+//! The text protocol: one line to one [`Command`].
 //!
 //! The verb is what stands before the first space, in lower case. Arguments a command does not read are ignored.
 //! What can be answered without looking at any data becomes a [`Command::Reply`], so that a caller needs no error path
-//! of its own. Retrievals are read in `get.rs`, storage commands in `storage.rs`, the rest here.
+//! of its own. Retrievals are read in `get.rs`, storage commands in `storage.rs`, meta commands in
+//! `meta.rs`, the rest here.
 
 use super::exptime::Exptime;
 use super::get::{self, GetCommand};
+use super::meta::{self, MetaCommand, MetaVerb};
 use super::number::{parse_i64, parse_u32, parse_u64};
 use super::reply::text;
 use super::storage::{self, StoreCommand, StoreVerb};
@@ -96,9 +98,13 @@ pub enum Command<'a> {
         /// What follows the verb, without the spaces round it.
         args: &'a [u8],
     },
+    /// `mg`, `ms`, `md`, `ma`, `me`. The data of an `ms` follows the line.
+    Meta(MetaCommand<'a>),
+    /// `mn`: answer `MN`, and send what is queued.
+    MetaNoop,
     /// Answer this. `noreply` has been applied: an empty text is no answer.
     Reply(&'static [u8]),
-    /// A storage command that is wrong, of a length that is not.
+    /// A storage command or `ms` that is wrong, of a length that is not.
     ReplyAndSkip {
         /// Answer this; empty is no answer.
         text: &'static [u8],
@@ -120,6 +126,8 @@ pub fn parse<'a>(line: &'a [u8], limits: &Limits) -> Command<'a> {
     let args = Tokens::new(rest);
     match verb {
         b"get" => get::get(line, args, limits, false),
+        b"mg" => meta::meta(MetaVerb::Get, args, limits),
+        b"ms" => meta::meta_set(args, limits),
         b"set" => storage::store(StoreVerb::Set, args, limits),
         b"gets" => get::get(line, args, limits, true),
         b"gat" => get::gat(line, args, limits, false),
@@ -133,6 +141,10 @@ pub fn parse<'a>(line: &'a [u8], limits: &Limits) -> Command<'a> {
         b"decr" => arith(args, limits, false),
         b"touch" => touch(args, limits),
         b"delete" => delete(args, limits),
+        b"md" => meta::meta(MetaVerb::Delete, args, limits),
+        b"ma" => meta::meta(MetaVerb::Arith, args, limits),
+        b"me" => meta::meta_debug(args, limits),
+        b"mn" => Command::MetaNoop,
         b"flush_all" => flush_all(args, limits),
         b"version" => Command::Version,
         b"verbosity" => verbosity(args),

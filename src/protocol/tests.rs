@@ -63,10 +63,6 @@ fn lines_that_are_no_command() {
             ("noreply", SILENCE),
             (" noreply", SILENCE),
             // Commands this server does not have yet.
-            ("mn", ERROR),
-            ("mg a v", ERROR),
-            ("ms a 2", ERROR),
-            ("me a", ERROR),
             ("cache_memlimit 64", ERROR),
             ("lru", ERROR),
             ("lru noreply", SILENCE),

@@ -140,6 +140,7 @@ impl Store {
                 // Their path was full of other items: as rare as a full path for a new one, and answered
                 // likewise.
                 self.counters.evictions += 1;
+                self.note_evicted(loc);
                 self.unlink_unindexed(loc);
             }
         } else if self.table.pages_wanted() > 0 {

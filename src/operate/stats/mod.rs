@@ -4,6 +4,7 @@
 
 mod classes;
 mod general;
+mod prefixes;
 mod settings;
 mod shards;
 mod text;
@@ -38,6 +39,7 @@ impl Reporter {
             Topic::Sizes => stats.put("sizes_status", "disabled"),
             Topic::Conns => shards::write_conns(&mut stats, shards),
             Topic::Shards => shards::write_shards(&mut stats, shards),
+            Topic::Detail => return prefixes::render(shards),
         }
         stats.end()
     }
