@@ -9,6 +9,8 @@
 //! | `meta` | mg ms md ma mn me: every flag, q, vivify, stale and won, base64, errors, stampedes |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
+//! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
+//! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
@@ -42,6 +44,8 @@ macro_rules! on_shards {
 mod harness;
 
 mod arithmetic;
+mod binary;
+mod datagram;
 mod expiry;
 mod framing;
 mod meta;

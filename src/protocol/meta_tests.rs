@@ -4,7 +4,7 @@
 use super::reply::text::*;
 use super::*;
 
-const LIMITS: Limits = Limits { key_len_max: 250, flush_allowed: true, shutdown_allowed: false };
+const LIMITS: Limits = Limits::DEFAULT;
 
 /// `template` with `{250}` and `{251}` replaced by keys of that length, `{o31}` and `{o32}` by opaque tokens, and `{v19}`
 /// by as many flags.

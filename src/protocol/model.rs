@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { key_len_max: 250, flush_allowed: true, shutdown_allowed: true };
+const LIMITS: Limits = Limits { shutdown_allowed: true, ..Limits::DEFAULT };
 
 /// Frames and parses what `pieces` bring, as a connection would; what it saw, written out.
 fn read(pieces: &[&[u8]]) -> Vec<String> {

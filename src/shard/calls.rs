@@ -22,6 +22,8 @@ pub enum Call {
     Stats(Topic),
     /// Count by key prefix, or not.
     Detail(bool),
+    /// Look for overdue items now.
+    Crawl,
     /// List some keys.
     List(ListingStep),
 }
@@ -30,7 +32,8 @@ const FLUSH: u64 = 0;
 const RESET: u64 = 1;
 const STATS: u64 = 2;
 const DETAIL: u64 = 3;
-const LIST: u64 = 4;
+const CRAWL: u64 = 4;
+const LIST: u64 = 5;
 
 impl Call {
     /// As words, for the mesh.
@@ -40,6 +43,7 @@ impl Call {
             Call::ResetStats => [RESET, 0, 0],
             Call::Stats(topic) => [STATS, topic as u64, 0],
             Call::Detail(on) => [DETAIL, on.into(), 0],
+            Call::Crawl => [CRAWL, 0, 0],
             Call::List(step) => {
                 let [first, second] = step.encode();
                 [LIST, first, second]
@@ -55,6 +59,7 @@ impl Call {
             RESET => Some(Call::ResetStats),
             STATS => Topic::numbered(first as u32).map(Call::Stats),
             DETAIL => Some(Call::Detail(first != 0)),
+            CRAWL => Some(Call::Crawl),
             LIST => ListingStep::decode([first, second]).map(Call::List),
             _ => None,
         }
@@ -232,6 +237,7 @@ mod tests {
             Call::ResetStats,
             Call::Stats(Topic::Slabs),
             Call::Detail(true),
+            Call::Crawl,
             Call::List(step),
         ] {
             assert_eq!(Call::decode(call.encode()), Some(call));

@@ -27,6 +27,7 @@ impl Shard {
                 }
             }
             Call::Detail(on) => core.keyspace.count_prefixes(on),
+            Call::Crawl => core.keyspace.store.crawl_soon(),
             Call::List(step) => return Some(Part::Listed(step.run(&mut core.keyspace))),
             Call::Stats(topic) => return Some(Part::Report(Box::new(self.snapshot(topic)))),
         }

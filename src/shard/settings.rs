@@ -41,6 +41,8 @@ pub struct Settings {
     pub report: Box<Report>,
     /// What `verbosity` does.
     pub set_verbosity: fn(u8),
+    /// Says something to the operator who wants to know more (`-v`).
+    pub say: fn(&str),
     /// What `shutdown` does.
     pub shutdown: fn(),
     /// What happens when the ring of a shard fails: says so and ends the process.

@@ -154,6 +154,11 @@ impl Store {
         self.crawl.running || (self.crawl.earliest_s < self.now_s && self.crawl.next_pass_s <= self.now_s)
     }
 
+    /// Lets the next pass of the crawl start without the rest it would take.
+    pub fn crawl_soon(&mut self) {
+        self.crawl.next_pass_s = 0;
+    }
+
     /// Looks at up to `budget` chunks and frees the dead items among them; returns how many those were.
     pub(super) fn crawl(&mut self, budget: usize) -> usize {
         if !self.crawl.running {

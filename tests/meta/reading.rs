@@ -1,9 +1,9 @@
-//! What mg answers: flags in the request's order, hits and ages, times; and which answers q keeps back.
+//! What mg answers: flags in the request's order, hits and ages, times; which answers q keeps back; and what is counted.
 
 use super::{SLACK_S, converse_about, is_about};
 use crate::harness::{Conversation, Server, converse};
 
-on_shards! { flags_in_request_order hits_and_ages times quiet flags_without_meaning debugging }
+on_shards! { flags_in_request_order hits_and_ages times quiet flags_without_meaning debugging counted }
 
 fn flags_in_request_order(shards: u32) {
     let conversation: Conversation<'_> = &[
@@ -178,5 +178,70 @@ fn debugging(shards: u32) {
     conn.ask("me YQ= b x\r\n", "CLIENT_ERROR bad command line format\r\n");
     // It looks, and leaves no trace.
     conn.ask("ms a 1\r\nx\r\nme nope\r\nmg a h\r\n", "HD\r\nEN\r\nHD h0\r\n");
+    conn.finish();
+}
+
+/// As what the commands are counted: mostly as their classic relatives.
+fn counted(shards: u32) {
+    const NAMES: [&str; 17] = [
+        "cmd_get",
+        "get_hits",
+        "get_misses",
+        "cmd_touch",
+        "touch_hits",
+        "touch_misses",
+        "cmd_set",
+        "cmd_meta",
+        "delete_hits",
+        "delete_misses",
+        "incr_hits",
+        "incr_misses",
+        "decr_hits",
+        "decr_misses",
+        "cas_hits",
+        "cas_misses",
+        "cas_badval",
+    ];
+    let server = Server::start(shards, &[]);
+    let mut conn = server.connect();
+    let mut before = NAMES.map(|_| 0);
+    for (request, answer, names) in [
+        ("mg a v q\r\nmn\r\n", "MN\r\n", &["cmd_get", "get_misses"][..]),
+        ("mg a T0\r\n", "EN\r\n", &["cmd_get", "get_misses"]),
+        ("mg viv N0\r\n", "HD W\r\n", &["cmd_get", "get_hits"]),
+        ("ms a 1 E5\r\n1\r\n", "HD\r\n", &["cmd_set"]),
+        ("ms a 1 ME\r\n1\r\n", "NS\r\n", &["cmd_set"]),
+        ("ms a 1 C4\r\n1\r\n", "EX\r\n", &["cmd_set", "cas_badval"]),
+        ("ms nope 1 C4\r\n1\r\n", "NF\r\n", &["cmd_set", "cas_misses"]),
+        ("ms a 1 C5 E6\r\n1\r\n", "HD\r\n", &["cmd_set", "cas_hits"]),
+        ("ms a 1 I C5 E7\r\n1\r\n", "HD\r\n", &["cmd_set", "cas_hits"]),
+        ("ms a 1 Mx\r\n1\r\n", "CLIENT_ERROR invalid mode for ms M token\r\n", &[]),
+        ("mg a v\r\n", "VA 1 X W\r\n1\r\n", &["cmd_get", "get_hits"]),
+        ("mg a C7 v\r\n", "HD Z X\r\n", &["cmd_get", "get_hits"]),
+        ("mg a T0\r\n", "HD Z X\r\n", &["cmd_touch", "touch_hits"]),
+        ("me nope\r\n", "EN\r\n", &["cmd_meta"]),
+        ("ma a MI\r\n", "HD\r\n", &["incr_hits"]),
+        ("ma a MD\r\n", "HD\r\n", &["decr_hits"]),
+        ("ma a C4\r\n", "EX\r\n", &[]),
+        ("ma nope\r\n", "NF\r\n", &["incr_misses"]),
+        ("ma nope MD\r\n", "NF\r\n", &["decr_misses"]),
+        ("ma new N0\r\n", "HD\r\n", &[]),
+        ("md a C1\r\n", "EX\r\n", &["delete_misses"]),
+        ("md a I\r\n", "HD\r\n", &[]),
+        ("md a x\r\n", "HD\r\n", &["delete_hits"]),
+        ("md a\r\n", "HD\r\n", &["delete_hits"]),
+        ("md a\r\n", "NF\r\n", &["delete_misses"]),
+    ] {
+        conn.ask(request, answer);
+        let stats = conn.stats("");
+        let after = NAMES.map(|name| {
+            let value = stats.iter().find(|(n, _)| n == name).map(|(_, value)| value.parse::<u64>());
+            value.unwrap_or_else(|| panic!("no STAT {name}")).unwrap_or_else(|e| panic!("STAT {name}: {e}"))
+        });
+        for ((name, before), after) in NAMES.iter().zip(before).zip(after) {
+            assert_eq!(after - before, u64::from(names.contains(name)), "{name} after {request:?}");
+        }
+        before = after;
+    }
     conn.finish();
 }

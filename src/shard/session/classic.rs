@@ -54,6 +54,7 @@ impl Session {
             }
             Command::Stats { args } => self.stats(core, args, used),
             Command::Meta(command) => self.meta(core, &command, used, rest),
+            Command::Admin { admin, noreply } => self.admin(core, admin, noreply, used),
             Command::MetaNoop => self.reply(core, text::META_NOOP, used),
             Command::Version => self.reply(core, text::VERSION, used),
             Command::Verbosity { level, noreply } => {
