@@ -14,12 +14,13 @@ use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
-use ringcached::operate::stats::Reporter;
+use ringcached::operate::stats::{Ports, Reporter};
+use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{daemon, limits, portfile, privileges};
-use ringcached::options::{self, Asked, Machine, NAME_AND_VERSION, Options};
+use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::plan::Plan;
-use ringcached::shard::settings::Settings;
+use ringcached::shard::settings::{self, Settings};
 use ringcached::shard::start::start;
 use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 
@@ -56,17 +57,19 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 /// Prepares the process, then serves until told to stop.
 fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     probe::kernel()?;
+    let users = users(&options)?;
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
     let cores = affordable_cores(&options);
-    let plan = Plan::new(cores.len(), options.memory_limit_bytes);
+    let plan = Plan::new(cores.len(), options.memory_limit_bytes, options.key_size_max_bytes);
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
     let hasher = Hasher::random();
     let store = store_config(&options, &plan, &hasher);
-    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher);
+    let ports = Ports { tcp: sockets.tcp.first().map_or(0, SocketAddr::port), udp: 0 };
+    let settings = settings(options, ports, hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
-    portfile::write_if_asked(&sockets.tcp)?;
+    portfile::write_if_asked(&sockets.tcp, &[])?;
     log::line(
         Level::Always,
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
@@ -76,9 +79,27 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         log::line(Level::Always, format_args!("{notice}"));
     }
     while signals.wait()? == Request::Reload {
-        log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
+        reload(users.as_deref());
     }
     Ok(running.stop()?)
+}
+
+/// Who may use the server, if not everybody. Read before the process goes to the background and gives up root: an error
+/// still has a terminal, and a relative path is still where it was typed.
+fn users(options: &Options) -> Result<Option<Arc<Users>>, UsersError> {
+    let load = |authentication: &Authentication| Users::load(authentication.users_file()).map(Arc::new);
+    options.authentication.as_ref().map(load).transpose()
+}
+
+/// SIGHUP: reads again what may have changed.
+fn reload(users: Option<&Users>) {
+    match users.map(Users::reload) {
+        None => log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again")),
+        Some(Ok(count)) => log::line(Level::Always, format_args!("SIGHUP: {count} users are known now")),
+        Some(Err(error)) => {
+            log::line(Level::Always, format_args!("SIGHUP: {error}; the users are the same as before"))
+        }
+    }
 }
 
 /// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with.
@@ -96,6 +117,7 @@ fn affordable_cores(options: &Options) -> Vec<usize> {
 fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig {
     StoreConfig {
         limit_bytes: plan.store_bytes,
+        limit_max_bytes: plan.store_bytes,
         item_size_max: item_size_max(options, plan),
         growth_factor: options.growth_factor,
         min_item_bytes: options.item_size_min_bytes,
@@ -121,26 +143,35 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
 }
 
 /// What all shards read and none writes.
-fn settings(options: Options, tcp_port: u16, hasher: Hasher) -> Settings {
+fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Users>>) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
-        ..Limits::default()
+        dumping_allowed: options.allow_dumping,
+        watch_allowed: options.allow_watch,
+        key_len_max: options.key_size_max_bytes,
     };
     Settings {
         hasher,
         limits,
+        protocol: options.protocol,
+        users: users.map(|users| -> Box<settings::Users> {
+            Box::new(move |user, password| users.check(user, password))
+        }),
+        prefix_delimiter: options.prefix_delimiter,
+        count_prefixes: options.count_prefixes,
         requests_per_turn: options.requests_per_turn,
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
         idle_timeout_s: options.idle_timeout_s,
         set_verbosity: log::set_verbosity,
+        say: |words| log::line(Level::Verbose, format_args!("{words}")),
         shutdown: signals::stop_this_process,
         ring_failed,
         started: Instant::now(),
         stopping: AtomicBool::new(false),
         report: {
-            let reporter = Reporter::new(options, tcp_port);
+            let reporter = Reporter::new(options, ports);
             Box::new(move |topic, shards| reporter.render(topic, shards))
         },
     }

@@ -6,8 +6,11 @@
 //! | `retrieval` | get gets gat gats: order, duplicates, long lines, large values |
 //! | `storage` | set add replace append prepend cas: answers, noreply, sizes, bad data |
 //! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
+//! | `meta` | mg ms md ma mn me: every flag, q, vivify, stale and won, base64, errors, stampedes |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
+//! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
+//! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
@@ -40,9 +43,14 @@ macro_rules! on_shards {
 
 mod harness;
 
+mod admin;
 mod arithmetic;
+mod binary;
+mod datagram;
 mod expiry;
 mod framing;
+mod login;
+mod meta;
 mod pressure;
 mod process;
 mod retrieval;

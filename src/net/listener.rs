@@ -1,7 +1,8 @@
 //! Listening sockets. TCP: one per address and shard, sharing the port through `SO_REUSEPORT`, so that each shard has its
 //! own accept queue. UNIX: one, on shard 0, which hands connections on.
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use crate::options::Protocol;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -16,6 +17,8 @@ pub struct Listener {
     pub name: String,
     /// Accepts UNIX connections.
     pub is_unix: bool,
+    /// What is spoken there.
+    pub protocol: Protocol,
 }
 
 /// A listening socket that could not be made; the text names the address, the reason and the remedy.
@@ -65,6 +68,7 @@ pub fn listen_tcp(
     port: u16,
     shards: usize,
     backlog: i32,
+    protocol: Protocol,
 ) -> Result<(u16, Vec<Listener>), ListenError> {
     let mut bound = SocketAddr::new(address, port);
     let fail = |e| ListenError::new(SocketAddr::new(address, port), e);
@@ -79,13 +83,13 @@ pub fn listen_tcp(
         let local = socket.local_addr().map_err(fail)?;
         bound = local.as_socket().unwrap_or(bound);
         let family = if bound.is_ipv4() { "tcp" } else { "tcp6" };
-        listeners.push(Listener { socket, name: format!("{family}:{bound}"), is_unix: false });
+        listeners.push(Listener { socket, name: format!("{family}:{bound}"), is_unix: false, protocol });
     }
     Ok((bound.port(), listeners))
 }
 
 fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     if address.is_ipv6() {
@@ -102,7 +106,12 @@ fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
 ///
 /// # Errors
 /// [`ListenError`]; a file at `path` that is no socket is left alone and refused.
-pub fn listen_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, ListenError> {
+pub fn listen_unix(
+    path: &Path,
+    mode: u32,
+    backlog: i32,
+    protocol: Protocol,
+) -> Result<Listener, ListenError> {
     let fail = |e| ListenError::new(path.display(), e);
     if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -114,7 +123,7 @@ pub fn listen_unix(path: &Path, mode: u32, backlog: i32) -> Result<Listener, Lis
     socket.bind(&SockAddr::unix(path).map_err(fail)?).map_err(fail)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
-    Ok(Listener { socket, name: format!("unix:{}", path.display()), is_unix: true })
+    Ok(Listener { socket, name: format!("unix:{}", path.display()), is_unix: true, protocol })
 }
 
 /// The peer and local names of a connected socket, as `stats conns` prints them; `?` where the kernel does not say.
@@ -141,10 +150,11 @@ mod tests {
     #[test]
     fn shards_share_a_port_and_strangers_do_not() {
         let localhost = "127.0.0.1".parse().expect("an address");
-        let (port, listeners) = listen_tcp(localhost, 0, 3, 16).expect("three listeners on a free port");
+        let (port, listeners) =
+            listen_tcp(localhost, 0, 3, 16, Protocol::Auto).expect("three listeners on a free port");
         assert_eq!(listeners.len(), 3);
         assert!(listeners.iter().all(|l| l.name == format!("tcp:127.0.0.1:{port}")));
-        let refused = listen_tcp(localhost, port, 1, 16).expect_err("the port is taken");
+        let refused = listen_tcp(localhost, port, 1, 16, Protocol::Auto).expect_err("the port is taken");
         assert!(refused.to_string().contains("choose another with -p"), "{refused}");
     }
 
@@ -152,14 +162,14 @@ mod tests {
     fn a_unix_path_replaces_a_stale_socket_but_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
-        drop(listen_unix(&path, 0o700, 16).expect("first"));
-        let second = listen_unix(&path, 0o770, 16).expect("the stale file is replaced");
+        drop(listen_unix(&path, 0o700, 16, Protocol::Auto).expect("first"));
+        let second = listen_unix(&path, 0o770, 16, Protocol::Auto).expect("the stale file is replaced");
         assert_eq!(std::fs::metadata(&path).expect("made").permissions().mode() & 0o777, 0o770);
-        assert!(listen_unix(&path, 0o700, 16).is_err(), "somebody listens there");
+        assert!(listen_unix(&path, 0o700, 16, Protocol::Auto).is_err(), "somebody listens there");
         drop(second);
         let file = folder.path().join("file");
         std::fs::write(&file, "data").expect("written");
-        assert!(listen_unix(&file, 0o700, 16).is_err());
+        assert!(listen_unix(&file, 0o700, 16, Protocol::Auto).is_err());
         assert_eq!(std::fs::read(&file).expect("still there"), b"data");
     }
 }

@@ -170,11 +170,14 @@ impl<P: StableBytes> Outbox<P> {
         done
     }
 
-    /// Queues a pinned value of `len` bytes and the line end behind it.
-    pub fn push_value(&mut self, value: P, len: usize) {
-        self.unsent += len + LINE_END.len();
+    /// Queues a pinned value of `len` bytes and, with `line_end`, CR LF behind it.
+    pub fn push_value(&mut self, value: P, len: usize, line_end: bool) {
+        self.unsent += len;
         self.runs.push_back(Run::Value { value, sent: 0, len });
-        self.runs.push_back(Run::LineEnd { sent: 0 });
+        if line_end {
+            self.unsent += LINE_END.len();
+            self.runs.push_back(Run::LineEnd { sent: 0 });
+        }
     }
 
     /// Queues bytes from the heap.
@@ -361,7 +364,7 @@ mod tests {
                     expected.extend_from_slice(text.as_bytes());
                 }
                 if round % 3 == 0 {
-                    outbox.push_value(Leaked(b"a pinned value in pieces"), 24);
+                    outbox.push_value(Leaked(b"a pinned value in pieces"), 24, true);
                     expected.extend_from_slice(b"a pinned value in pieces\r\n");
                 }
                 if round % 7 == 0 {
@@ -406,7 +409,7 @@ mod tests {
             let text = format!("{round}:").repeat(1 + round as usize * 13 % 700);
             assert!(write(&mut outbox, &mut pool, text.as_bytes()), "round {round}");
             expected.extend_from_slice(text.as_bytes());
-            outbox.push_value(Leaked(b"value"), 5);
+            outbox.push_value(Leaked(b"value"), 5, true);
             expected.extend_from_slice(b"value\r\n");
             drain(&mut outbox, &mut pool, 4); // a piece of the value stays
         }
@@ -452,7 +455,7 @@ mod tests {
         assert!(with_one > 6 * BLOCKS_MAX, "half of the pool goes to those who have none: {with_one}");
         others.iter_mut().for_each(|other| other.abandon(&mut pool, &mut released));
         outbox.abandon(&mut pool, &mut released);
-        outbox.push_value(Leaked(b""), UNSENT_MAX);
+        outbox.push_value(Leaked(b""), UNSENT_MAX, true);
         assert!(!write(&mut outbox, &mut pool, b"x"));
         outbox.abandon(&mut pool, &mut released);
         assert!(outbox.is_idle() && pool.in_use() == 0);

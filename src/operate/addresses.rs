@@ -38,14 +38,16 @@ pub fn resolve(address: &ListenAddress) -> Result<Vec<SocketAddr>, AddressError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Protocol;
 
     fn resolve_name(host: &str) -> Result<Vec<SocketAddr>, AddressError> {
-        resolve(&ListenAddress { host: Host::Name(host.to_string()), port: 11211 })
+        let host = Host::Name(host.to_string());
+        resolve(&ListenAddress { host, port: 11211, protocol: Protocol::Auto })
     }
 
     #[test]
     fn any_is_both_families() {
-        let found = resolve(&ListenAddress { host: Host::Any, port: 7 }).unwrap();
+        let found = resolve(&ListenAddress { host: Host::Any, port: 7, protocol: Protocol::Auto }).unwrap();
         assert_eq!(found, ["0.0.0.0:7".parse().unwrap(), "[::]:7".parse().unwrap()]);
     }
 

@@ -1,8 +1,9 @@
 //! What an operator sees and touches. So far the process itself: what it says (`log`), the resources it may use
 //! (`limits`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
-//! about it (`pidfile`, `portfile`), what it listens on (`sockets`) and how it is told to stop (`signals`); and the text of `stats` (`stats`).
+//! about it (`pidfile`, `portfile`), what it listens on (`sockets`) and how it is told to stop (`signals`); who may use it
+//! (`users`); and the text of `stats` (`stats`).
 //!
-//! All but the last happens before the shards start or after they end, in the main thread, and without `unsafe`: the
+//! All but the last two happens before the shards start or after they end, in the main thread, and without `unsafe`: the
 //! system calls go through `nix`.
 
 pub mod addresses;
@@ -15,3 +16,4 @@ pub mod privileges;
 pub mod signals;
 pub mod sockets;
 pub mod stats;
+pub mod users;

@@ -27,7 +27,9 @@ impl Sockets {
         let mut sockets = Sockets { listeners: (0..shards).map(|_| Vec::new()).collect(), tcp: Vec::new() };
         let backlog = options.backlog.min(i32::MAX as u32) as i32;
         match &options.listen {
-            Listen::Unix { path, mode } => sockets.listeners[0].push(listen_unix(path, *mode, backlog)?),
+            Listen::Unix { path, mode } => {
+                sockets.listeners[0].push(listen_unix(path, *mode, backlog, options.protocol)?);
+            }
             Listen::Tcp(addresses) => {
                 for address in addresses {
                     sockets.open_tcp(address, backlog)?;
@@ -49,7 +51,7 @@ impl Sockets {
         let mut missing = None;
         let mut found = false;
         for wanted in addresses::resolve(address)? {
-            match listen_tcp(wanted.ip(), port, shards, backlog) {
+            match listen_tcp(wanted.ip(), port, shards, backlog, address.protocol) {
                 Ok((bound, listeners)) => {
                     port = bound; // a free port is the same for both families
                     found = true;

@@ -2,7 +2,9 @@
 //! machine are given to shards: one hardware thread of every physical core first, their siblings after that.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use super::authentication::SASL_USERS_VARIABLE;
 use super::error::OptionError;
 use super::table::{CORES, SHARDS_MAX};
 
@@ -11,19 +13,23 @@ use super::table::{CORES, SHARDS_MAX};
 pub struct Machine {
     /// The cores this process may run on, in the order shards take them. Never empty.
     pub cores: Vec<usize>,
+    /// The file that the environment names for the users of `-S`.
+    pub sasl_users: Option<PathBuf>,
 }
 
 /// Highest core number understood, beyond what Linux can be built for (`CONFIG_NR_CPUS` ends at 8192).
 const CORE_MAX: usize = 8191;
 
 impl Machine {
-    /// Asks the kernel: `sched_getaffinity` for the cores, sysfs for which of them are threads of one physical core.
+    /// Asks the kernel: `sched_getaffinity` for the cores, sysfs for which of them are threads of one physical core;
+    /// and the environment.
     pub fn probe() -> Machine {
         let allowed: Vec<usize> =
             core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
         // Without an answer there still is the core this runs on.
         let allowed = if allowed.is_empty() { vec![0] } else { allowed };
-        Machine { cores: threads_last(&allowed, siblings_of) }
+        let sasl_users = std::env::var_os(SASL_USERS_VARIABLE).filter(|name| !name.is_empty());
+        Machine { cores: threads_last(&allowed, siblings_of), sasl_users: sasl_users.map(PathBuf::from) }
     }
 }
 
@@ -104,7 +110,7 @@ mod tests {
 
     /// Four physical cores of two threads, numbered as x86 does: 0-3, then their siblings 4-7.
     fn eight() -> Machine {
-        Machine { cores: (0..8).collect() }
+        Machine { cores: (0..8).collect(), sasl_users: None }
     }
 
     fn shards(list: Option<&str>, threads: Option<usize>) -> Result<(Vec<usize>, Vec<String>), OptionError> {

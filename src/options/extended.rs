@@ -1,6 +1,8 @@
 //! `-o`: memcached's extended options, a second table. A key that means nothing here is accepted with a warning that
 //! says why, so that a command line written for memcached starts; a key nobody knows is refused.
 
+use std::ops::RangeInclusive;
+
 use super::error::OptionError;
 
 /// One key of `-o`.
@@ -22,6 +24,10 @@ pub enum Effect {
     MaxconnsFast(bool),
     /// When to close an idle connection, as in memcached.
     IdleTimeout,
+    /// How much may wait to be sent to one watcher, as in memcached.
+    WatcherLog,
+    /// How much a shard may have logged for the watchers, as in memcached.
+    WorkerLog,
     /// It asks for what is the case anyway.
     Already,
     /// It is accepted with a warning.
@@ -33,7 +39,7 @@ pub enum Effect {
 impl KeySpec {
     /// Does it do here what it does in memcached?
     pub fn works(&self) -> bool {
-        matches!(self.effect, Effect::MaxconnsFast(_) | Effect::IdleTimeout)
+        !matches!(self.effect, Effect::Already | Effect::Nothing | Effect::Refused)
     }
 
     /// `idle_timeout=s`.
@@ -53,16 +59,28 @@ pub struct Extended {
     pub idle_timeout_s: u32,
     /// Refuse a connection above the limit at once; otherwise leave it waiting until there is room.
     pub maxconns_fast: bool,
+    /// The buffer of one watcher, in bytes.
+    pub watcher_log_bytes: usize,
+    /// The log buffer of one shard, in bytes.
+    pub worker_log_bytes: usize,
 }
 
 impl Default for Extended {
     fn default() -> Self {
-        Extended { idle_timeout_s: 0, maxconns_fast: true }
+        Extended {
+            idle_timeout_s: 0,
+            maxconns_fast: true,
+            watcher_log_bytes: 256 << 10,
+            worker_log_bytes: 64 << 10,
+        }
     }
 }
 
 /// Longest idle timeout: memcached keeps it in an int.
 const IDLE_TIMEOUT_MAX_S: u32 = i32::MAX as u32;
+
+/// Limits of the log buffers, in KiB: room for some lines, and no more than 64 MiB for each shard or watcher.
+const LOG_KIB: RangeInclusive<u32> = 1..=64 << 10;
 
 impl Extended {
     /// Applies the words of one `-o`, collecting warnings. Empty words are skipped, as getsubopt skips a final comma.
@@ -78,6 +96,8 @@ impl Extended {
             match key.effect {
                 Effect::MaxconnsFast(fast) => self.maxconns_fast = fast,
                 Effect::IdleTimeout => self.idle_timeout_s = seconds(key, value)?,
+                Effect::WatcherLog => self.watcher_log_bytes = log_bytes(key, value)?,
+                Effect::WorkerLog => self.worker_log_bytes = log_bytes(key, value)?,
                 Effect::Already => {}
                 Effect::Nothing => warnings.push(format!("-o {name} has no effect: {}", key.note)),
                 Effect::Refused => {
@@ -89,16 +109,29 @@ impl Extended {
     }
 }
 
-/// The value of a key that takes a number of seconds.
+/// A number of seconds.
 fn seconds(key: &KeySpec, value: Option<&str>) -> Result<u32, OptionError> {
+    let allowed = || format!("a number of seconds from 0 (never) to {IDLE_TIMEOUT_MAX_S}");
+    number(key, value, 0..=IDLE_TIMEOUT_MAX_S, allowed)
+}
+
+/// The size of a log buffer, in bytes.
+fn log_bytes(key: &KeySpec, value: Option<&str>) -> Result<usize, OptionError> {
+    let allowed = || format!("a number of KiB from {} to {}", LOG_KIB.start(), LOG_KIB.end());
+    Ok((number(key, value, LOG_KIB, allowed)? as usize) << 10)
+}
+
+/// The value of a key that takes a number; `allowed` says which.
+fn number(
+    key: &KeySpec,
+    value: Option<&str>,
+    limits: RangeInclusive<u32>,
+    allowed: impl FnOnce() -> String,
+) -> Result<u32, OptionError> {
     let option = format!("-o {}", key.usage());
     let Some(value) = value else { return Err(OptionError::MissingValue { option }) };
-    let seconds = value.parse().ok().filter(|&seconds: &u32| seconds <= IDLE_TIMEOUT_MAX_S);
-    seconds.ok_or_else(|| OptionError::Value {
-        option,
-        value: value.to_string(),
-        allowed: format!("a number of seconds from 0 (never) to {IDLE_TIMEOUT_MAX_S}"),
-    })
+    let number = value.parse().ok().filter(|number| limits.contains(number));
+    number.ok_or_else(|| OptionError::Value { option, value: value.to_string(), allowed: allowed() })
 }
 
 const fn already(word: &'static str, note: &'static str) -> KeySpec {
@@ -118,7 +151,6 @@ const PAGES_MOVE: &str = "pages always move to the slab classes that need them";
 const OWN_EVICTION: &str = "eviction is S3-FIFO over all slab classes, without LRU segments";
 const OWN_CRAWL: &str = "overdue items are always found by a crawl that paces itself";
 const FINE_CLASSES: &str = "slab classes follow from -f, -n and -I";
-const NO_LOGS: &str = "there is no watch command yet";
 const NO_TLS: &str = "there is no TLS in this version";
 const NO_SECOND_TIER: &str = "there is no second tier on disk in this version, items are kept in memory only";
 const NO_PROXY: &str = "run mcrouter, twemproxy or memcached's own proxy in front of it";
@@ -169,8 +201,18 @@ pub const KEYS: &[KeySpec] = &[
         effect: Effect::IdleTimeout,
         note: "close a client idle for so many seconds [0 = never]",
     },
-    nothing("watcher_logbuf_size", "KiB", NO_LOGS),
-    nothing("worker_logbuf_size", "KiB", NO_LOGS),
+    KeySpec {
+        word: "watcher_logbuf_size",
+        value: "KiB",
+        effect: Effect::WatcherLog,
+        note: "log lines that may wait to be sent to one watcher [256]",
+    },
+    KeySpec {
+        word: "worker_logbuf_size",
+        value: "KiB",
+        effect: Effect::WorkerLog,
+        note: "log lines that may wait on one shard for the watchers [64]",
+    },
     nothing("slab_sizes", "a-b-c", FINE_CLASSES),
     nothing("slab_chunk_max", "KiB", FINE_CLASSES),
     nothing("no_chunked_items", "", FINE_CLASSES),
@@ -234,8 +276,11 @@ mod tests {
     #[test]
     fn working_keys_are_applied_and_the_last_counts() {
         let (extended, warnings) = apply(&["idle_timeout=5,no_maxconns_fast", "idle_timeout=60,"]).unwrap();
-        assert_eq!(extended, Extended { idle_timeout_s: 60, maxconns_fast: false });
+        let expected = Extended { idle_timeout_s: 60, maxconns_fast: false, ..Extended::default() };
+        assert_eq!(extended, expected);
         assert!(warnings.is_empty());
+        let (extended, _) = apply(&["watcher_logbuf_size=1,worker_logbuf_size=65536"]).unwrap();
+        assert_eq!((extended.watcher_log_bytes, extended.worker_log_bytes), (1024, 64 << 20));
         assert!(apply(&["no_maxconns_fast,maxconns_fast"]).unwrap().0.maxconns_fast);
     }
 
@@ -274,6 +319,17 @@ mod tests {
             assert_eq!(error.to_string(), sentence);
         }
         assert_eq!(apply(&["idle_timeout"]).unwrap_err().to_string(), "-o idle_timeout=s: needs a value");
+    }
+
+    #[test]
+    fn log_buffers_have_limits() {
+        for value in ["0", "65537", "x", "-1", "1k"] {
+            let sentence =
+                format!("-o worker_logbuf_size=KiB `{value}`: must be a number of KiB from 1 to 65536");
+            let error = apply(&[&format!("worker_logbuf_size={value}")]).unwrap_err();
+            assert_eq!((error.to_string(), error.exit_status()), (sentence, 1));
+        }
+        assert!(apply(&["watcher_logbuf_size"]).is_err());
     }
 
     #[test]

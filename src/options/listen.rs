@@ -4,6 +4,7 @@
 
 use std::net::Ipv6Addr;
 
+use super::authentication::Protocol;
 use super::error::OptionError;
 use super::table::LISTEN;
 
@@ -12,8 +13,10 @@ use super::table::LISTEN;
 pub struct ListenAddress {
     /// On which interface.
     pub host: Host,
-    /// The TCP port, 0 = one the kernel chooses.
+    /// The port, 0 = one the kernel chooses.
     pub port: u16,
+    /// What is spoken there.
+    pub protocol: Protocol,
 }
 
 /// The address part.
@@ -31,46 +34,67 @@ pub const ADDRESSES_MAX: usize = 64;
 /// Longest tag memcached accepts, in bytes.
 const TAG_MAX: usize = 8;
 
-/// Adds the addresses of one `-l` to `addresses`. One without a port gets `default_port`.
+/// What an address does not say itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// `-p`, or `-U` for datagrams; 0 = one the kernel chooses.
+    pub port: u16,
+    /// `-B`.
+    pub protocol: Protocol,
+}
+
+/// Adds the addresses of one `-l` to `addresses`.
 pub fn parse(
     text: &str,
-    default_port: u16,
+    defaults: Defaults,
     addresses: &mut Vec<ListenAddress>,
     warnings: &mut Vec<String>,
 ) -> Result<(), OptionError> {
     for item in text.split([',', ';']).map(str::trim).filter(|item| !item.is_empty()) {
-        let rest = strip_prefixes(item, warnings)?;
-        let address = parse_address(rest, default_port).ok_or_else(|| LISTEN.refuse(item))?;
+        let (protocol, rest) = strip_prefixes(item, warnings)?;
+        let (host, port) = parse_host_and_port(rest).ok_or_else(|| LISTEN.refuse(item))?;
         if addresses.len() == ADDRESSES_MAX {
             return Err(OptionError::Conflict(format!("-l `{item}`: more than {ADDRESSES_MAX} addresses")));
         }
-        addresses.push(address);
+        addresses.push(ListenAddress {
+            host,
+            port: port.unwrap_or(defaults.port),
+            protocol: protocol.unwrap_or(defaults.protocol),
+        });
     }
     Ok(())
 }
 
-/// Takes memcached's prefixes off `item`, refusing those that ask for what is not there.
-fn strip_prefixes<'a>(item: &'a str, warnings: &mut Vec<String>) -> Result<&'a str, OptionError> {
+/// Takes memcached's prefixes off `item`, refusing those that ask for what is not there. Of several protocols the last
+/// counts.
+fn strip_prefixes<'a>(
+    item: &'a str,
+    warnings: &mut Vec<String>,
+) -> Result<(Option<Protocol>, &'a str), OptionError> {
     let mut rest = item;
+    let mut protocol = None;
     loop {
         // A prefix is a known word before a colon; everything else is the host.
-        let Some((word, after)) = rest.split_once(':') else { return Ok(rest) };
+        let Some((word, after)) = rest.split_once(':') else { return Ok((protocol, rest)) };
         match word {
             "notls" => {}
+            "proto[ascii]" => protocol = Some(Protocol::Ascii),
+            "proto[binary]" => protocol = Some(Protocol::Binary),
+            "proto[negotiating]" => protocol = Some(Protocol::Auto),
             "btls" | "mtls" => {
-                let remedy = "end TLS in front of it (stunnel, haproxy) or use `notls:`";
+                let remedy =
+                    "the prefix is reserved; end TLS in front of it (stunnel, haproxy) or use `notls:`";
                 return Err(OptionError::Unsupported { option: format!("-l {word}:"), remedy });
             }
-            "proto[ascii]" => {}
-            "proto[negotiating]" => warnings.push(format!("-l {item}: only the ASCII protocol is spoken")),
-            "proto[binary]" | "proto[proxy]" => {
-                let remedy = "use `proto[ascii]:`";
+            "proto[proxy]" => {
+                let remedy =
+                    "the prefix is reserved; run a proxy in front of it and use `proto[negotiating]:`";
                 return Err(OptionError::Unsupported { option: format!("-l {word}:"), remedy });
             }
             _ if is_tag(word) => {
                 warnings.push(format!("-l {item}: the tag has no effect, connections are not tagged"))
             }
-            _ => return Ok(rest),
+            _ => return Ok((protocol, rest)),
         }
         rest = after;
     }
@@ -84,9 +108,9 @@ fn is_tag(word: &str) -> bool {
 }
 
 /// `host[:port]`. Beyond memcached, an IPv6 address without brackets and without a port is understood.
-fn parse_address(text: &str, default_port: u16) -> Option<ListenAddress> {
+fn parse_host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
     if text.parse::<Ipv6Addr>().is_ok() {
-        return Some(ListenAddress { host: Host::Name(text.to_string()), port: default_port });
+        return Some((Host::Name(text.to_string()), None));
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(tail) => {
@@ -103,7 +127,10 @@ fn parse_address(text: &str, default_port: u16) -> Option<ListenAddress> {
         }
     };
     let host = if host == "*" { Host::Any } else { Host::Name(host.to_string()) };
-    Some(ListenAddress { host, port: port.map_or(Some(default_port), parse_port)? })
+    match port {
+        None => Some((host, None)),
+        Some(port) => Some((host, Some(parse_port(port)?))),
+    }
 }
 
 /// A port, where -1 asks for a free one just as 0 does.
@@ -118,13 +145,14 @@ mod tests {
     fn list(text: &str) -> Result<(Vec<ListenAddress>, Vec<String>), OptionError> {
         let mut addresses = Vec::new();
         let mut warnings = Vec::new();
-        parse(text, 11211, &mut addresses, &mut warnings)?;
+        let defaults = Defaults { port: 11211, protocol: Protocol::Auto };
+        parse(text, defaults, &mut addresses, &mut warnings)?;
         Ok((addresses, warnings))
     }
 
     fn at(host: &str, port: u16) -> ListenAddress {
         let host = if host == "*" { Host::Any } else { Host::Name(host.to_string()) };
-        ListenAddress { host, port }
+        ListenAddress { host, port, protocol: Protocol::Auto }
     }
 
     #[test]
@@ -148,16 +176,24 @@ mod tests {
 
     #[test]
     fn prefixes_are_understood() {
-        assert_eq!(list("notls:proto[ascii]:h:1").unwrap(), (vec![at("h", 1)], vec![]));
-        for (text, warned) in
-            [("tag[main]:h:1", "tag"), ("tag_main_:h:1", "tag"), ("proto[negotiating]:h:1", "ASCII")]
-        {
+        for (prefix, protocol) in [
+            ("notls", Protocol::Auto),
+            ("proto[negotiating]", Protocol::Auto),
+            ("notls:proto[ascii]", Protocol::Ascii),
+            ("proto[binary]:notls", Protocol::Binary),
+        ] {
+            let expected = ListenAddress { protocol, ..at("h", 1) };
+            assert_eq!(list(&format!("{prefix}:h:1")).unwrap(), (vec![expected], vec![]), "{prefix}");
+        }
+        for text in ["tag[main]:h:1", "tag_main_:h:1"] {
             let (addresses, warnings) = list(text).unwrap();
             assert_eq!(addresses, [at("h", 1)]);
-            assert!(warnings.len() == 1 && warnings[0].contains(warned), "{warnings:?}");
+            assert!(warnings.len() == 1 && warnings[0].contains("tag"), "{warnings:?}");
         }
-        for text in ["mtls:h:1", "btls:h", "proto[binary]:h", "notls:proto[proxy]:h"] {
-            assert_eq!(list(text).unwrap_err().exit_status(), 64, "{text}");
+        for text in ["mtls:h:1", "btls:h", "notls:proto[proxy]:h"] {
+            let error = list(text).unwrap_err();
+            assert!(error.to_string().contains("the prefix is reserved"), "{error}");
+            assert_eq!(error.exit_status(), 64, "{text}");
         }
         // A tag may not be empty nor longer than eight.
         assert!(list("tag[]:h:1").is_err());

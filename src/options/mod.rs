@@ -5,6 +5,7 @@
 //! Nothing in here prints, opens or looks up anything: errors and warnings are values, and what depends on the machine
 //! comes in as a `Machine`. It is the bottom of the house and knows no other module.
 
+pub mod authentication;
 mod command;
 mod cores;
 mod error;
@@ -18,6 +19,7 @@ pub mod table;
 
 use std::path::PathBuf;
 
+pub use authentication::{Authentication, Protocol};
 pub use command::NAME_AND_VERSION;
 pub use cores::Machine;
 pub use error::OptionError;
@@ -29,10 +31,17 @@ pub use parse::{Asked, parse};
 pub struct Options {
     /// Where to listen: `-p`, `-l`, `-s`, `-a`.
     pub listen: Listen,
+    /// Where datagrams are taken, none without `-U` and none with `-s`. Addresses as those of `listen`; their ports are
+    /// UDP ports, 0 = one the kernel chooses.
+    pub udp: Vec<ListenAddress>,
     /// The TCP port as asked for, 0 = none or one the kernel chooses; `stats settings` shows it as `tcpport`.
     pub tcp_port: u16,
     /// `-l` as typed, several joined by commas; `stats settings` shows it as `inter`.
     pub interfaces: Option<String>,
+    /// What is spoken where `-l` does not say: `-B`.
+    pub protocol: Protocol,
+    /// How clients authenticate, if they have to: `-Y`, `-S`. It fits the protocol of every address.
+    pub authentication: Option<Authentication>,
     /// Connections that may wait to be accepted on each listening socket: `-b`.
     pub backlog: u32,
     /// Most client connections of all shards together, at least 1: `-c`.
@@ -50,6 +59,8 @@ pub struct Options {
     pub evict: bool,
     /// Largest item in bytes, at most half of the memory limit: `-I`.
     pub item_size_max_bytes: usize,
+    /// Longest key in bytes, 250 to 65535: `--max-key-size`.
+    pub key_size_max_bytes: usize,
     /// Ratio of one slab class's chunk size to the next, above 1: `-f`.
     pub growth_factor: f64,
     /// Least room for key, value and flags in a chunk, in bytes: `-n`.
@@ -68,6 +79,18 @@ pub struct Options {
     pub allow_shutdown: bool,
     /// The `flush_all` command is allowed: `-F`.
     pub allow_flush_all: bool,
+    /// Commands that list keys are allowed: `-X`.
+    pub allow_dumping: bool,
+    /// The `watch` command is allowed: `-W`.
+    pub allow_watch: bool,
+    /// Where the prefix of a key ends, for `stats detail`: `-D`.
+    pub prefix_delimiter: u8,
+    /// Requests are counted by prefix from the start, without waiting for `stats detail on`: `-D`.
+    pub count_prefixes: bool,
+    /// What may wait to be sent to one watcher, in bytes: `-o watcher_logbuf_size`.
+    pub watcher_log_bytes: usize,
+    /// What a shard may have logged and not yet handed to the watchers, in bytes: `-o worker_logbuf_size`.
+    pub worker_log_bytes: usize,
 
     /// The user to become: `-u`.
     pub user: Option<String>,

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::authentication::{Authentication, Protocol};
 use super::cores::{self, Machine};
 use super::error::OptionError;
 use super::extended::Extended;
-use super::listen::{self, Host, ListenAddress};
+use super::listen::{self, Defaults, Host, ListenAddress};
 use super::spec::{OptionSpec, Takes};
 use super::table::*;
 use super::{Listen, Options, command};
@@ -27,12 +28,16 @@ const MAX_ITEM_SIZE_DEFAULT: usize = 1 << 20;
 const MAX_ITEM_SIZE_LIMITS: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 30;
 /// Default of `-f`.
 const SLAB_GROWTH_FACTOR_DEFAULT: f64 = 1.07;
+/// Default of `--max-key-size`, in bytes; memcached's limit.
+const MAX_KEY_SIZE_DEFAULT: i64 = 250;
 /// Default of `-n`, in bytes.
 const SLAB_MIN_SIZE_DEFAULT: i64 = 8;
 /// Default of `-c` and of `-b`.
 const CONN_LIMIT_DEFAULT: i64 = 1024;
 /// Default of `-R`.
 const MAX_REQS_PER_EVENT_DEFAULT: i64 = 20;
+/// Default of `-D`; memcached's.
+const PREFIX_DELIMITER_DEFAULT: u8 = b':';
 /// Default of `-a`.
 const UNIX_MASK_DEFAULT: u32 = 0o700;
 /// Largest mode `-a` can ask for.
@@ -135,13 +140,24 @@ impl Typed<'_> {
         for text in self.texts(EXTENDED.long) {
             extended.apply(text, &mut warnings)?;
         }
-        let tcp_port = self.integer(&PORT)?.unwrap_or(PORT_DEFAULT);
+        let authentication = Authentication::resolve(
+            self.given(&ENABLE_SASL),
+            self.nonempty(&AUTH_FILE)?.map(PathBuf::from),
+            machine.sasl_users.as_deref(),
+        )?;
+        let protocol = Protocol::resolve(self.text(&PROTOCOL), authentication.as_ref())?;
+        let udp_port = self.udp_port(authentication.is_some())?;
+        // memcached: a UDP port given alone is the TCP port too.
+        let tcp_port = self.integer(&PORT)?.or(udp_port).unwrap_or(PORT_DEFAULT);
         let threads = self.integer(&THREADS)?.and_then(|threads| usize::try_from(threads).ok());
         let cores = cores::assign(machine, self.text(&CORES), threads, &mut warnings)?;
         let options = Options {
-            listen: self.listen(tcp_port, &mut warnings)?,
+            udp: self.udp(udp_port, protocol)?,
+            listen: self.listen(tcp_port, udp_port.is_some(), protocol, &mut warnings)?,
             tcp_port: u16::try_from(tcp_port).unwrap_or(0),
             interfaces: self.interfaces(),
+            protocol,
+            authentication,
             backlog: self.unsigned(&LISTEN_BACKLOG, CONN_LIMIT_DEFAULT)?,
             conn_limit: self.unsigned(&CONN_LIMIT, CONN_LIMIT_DEFAULT)?,
             maxconns_fast: extended.maxconns_fast,
@@ -150,6 +166,7 @@ impl Typed<'_> {
             memory_limit_bytes: self.memory_limit_bytes(cores.len())?,
             evict: !self.given(&DISABLE_EVICTIONS),
             item_size_max_bytes: self.item_size_max_bytes()?,
+            key_size_max_bytes: self.unsigned(&MAX_KEY_SIZE, MAX_KEY_SIZE_DEFAULT)? as usize,
             growth_factor: self.growth_factor()?,
             item_size_min_bytes: self.unsigned(&SLAB_MIN_SIZE, SLAB_MIN_SIZE_DEFAULT)? as usize,
             cas: !self.given(&DISABLE_CAS),
@@ -158,6 +175,12 @@ impl Typed<'_> {
             cores,
             allow_shutdown: self.given(&ENABLE_SHUTDOWN),
             allow_flush_all: !self.given(&DISABLE_FLUSH_ALL),
+            allow_dumping: !self.given(&DISABLE_DUMPING),
+            allow_watch: !self.given(&DISABLE_WATCH),
+            prefix_delimiter: self.prefix_delimiter()?,
+            count_prefixes: self.text(&PREFIX_DELIMITER).is_some(),
+            watcher_log_bytes: extended.watcher_log_bytes,
+            worker_log_bytes: extended.worker_log_bytes,
             user: self.nonempty(&USER)?,
             daemonize: self.given(&DAEMON),
             pid_file: self.nonempty(&PIDFILE)?.map(PathBuf::from),
@@ -166,34 +189,76 @@ impl Typed<'_> {
             warnings,
         };
         check_sizes(&options)?;
+        check_protocols(&options)?;
         Ok(options)
     }
 
+    /// `-U` if it asks for datagrams, which cannot authenticate.
+    fn udp_port(&self, authenticated: bool) -> Result<Option<i64>, OptionError> {
+        match self.integer(&UDP_PORT)?.filter(|&port| port != 0) {
+            Some(_) if authenticated => Err(OptionError::Conflict(format!(
+                "{} together with authentication ({}, {}): a datagram cannot authenticate; leave it out",
+                UDP_PORT.name(),
+                AUTH_FILE.name(),
+                ENABLE_SASL.name(),
+            ))),
+            port => Ok(port),
+        }
+    }
+
+    /// Where datagrams are taken: the addresses of `-l`, as memcached does, unless there is a UNIX socket.
+    fn udp(&self, udp_port: Option<i64>, protocol: Protocol) -> Result<Vec<ListenAddress>, OptionError> {
+        match udp_port {
+            // What there is to warn of in -l is said once, for TCP.
+            Some(port) if self.text(&UNIX_SOCKET).is_none() => {
+                self.addresses(port, protocol, &mut Vec::new())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The addresses of `-l`, or every one of the machine.
+    fn addresses(
+        &self,
+        port: i64,
+        protocol: Protocol,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<ListenAddress>, OptionError> {
+        // -1 asks for a free port, which the kernel spells 0.
+        let defaults = Defaults { port: u16::try_from(port).unwrap_or(0), protocol };
+        let mut addresses = Vec::new();
+        for text in self.texts(LISTEN.long) {
+            listen::parse(text, defaults, &mut addresses, warnings)?;
+        }
+        if addresses.is_empty() {
+            addresses.push(ListenAddress { host: Host::Any, port: defaults.port, protocol });
+        }
+        Ok(addresses)
+    }
+
     /// `-s` and `-a`, otherwise `-p` and `-l`.
-    fn listen(&self, tcp_port: i64, warnings: &mut Vec<String>) -> Result<Listen, OptionError> {
+    fn listen(
+        &self,
+        tcp_port: i64,
+        udp: bool,
+        protocol: Protocol,
+        warnings: &mut Vec<String>,
+    ) -> Result<Listen, OptionError> {
         let mode = match self.text(&UNIX_MASK) {
             None => UNIX_MASK_DEFAULT,
             Some(text) => octal_mode(text).ok_or_else(|| UNIX_MASK.refuse(text))?,
         };
-        // -1 asks for a free port, which the kernel spells 0.
-        let default_port = u16::try_from(tcp_port).unwrap_or(0);
-        let mut addresses = Vec::new();
-        for text in self.texts(LISTEN.long) {
-            listen::parse(text, default_port, &mut addresses, warnings)?;
-        }
+        let addresses = self.addresses(tcp_port, protocol, warnings)?;
         if let Some(path) = self.text(&UNIX_SOCKET) {
             if path.is_empty() || path.len() > UNIX_SOCKET_PATH_MAX {
                 return Err(UNIX_SOCKET.refuse(path));
             }
             return Ok(Listen::Unix { path: PathBuf::from(path), mode });
         }
-        if tcp_port == 0 {
-            warnings.push("-p 0 without -s: there is nothing to listen on".to_string());
-            addresses.clear();
-        } else if addresses.is_empty() {
-            addresses.push(ListenAddress { host: Host::Any, port: default_port });
+        if tcp_port == 0 && !udp {
+            warnings.push("-p 0 without -s or -U: there is nothing to listen on".to_string());
         }
-        Ok(Listen::Tcp(addresses))
+        Ok(Listen::Tcp(if tcp_port == 0 { Vec::new() } else { addresses }))
     }
 
     /// `-l` as typed.
@@ -227,32 +292,27 @@ impl Typed<'_> {
         factor.ok_or_else(|| SLAB_GROWTH_FACTOR.refuse(text))
     }
 
-    /// Refuses what this version does not have; accepts, with a warning, what asks for no more than it does.
+    /// `-D`
+    fn prefix_delimiter(&self) -> Result<u8, OptionError> {
+        match self.text(&PREFIX_DELIMITER) {
+            None => Ok(PREFIX_DELIMITER_DEFAULT),
+            Some(text) => match text.as_bytes() {
+                [delimiter] => Ok(*delimiter),
+                _ => Err(PREFIX_DELIMITER.refuse(text)),
+            },
+        }
+    }
+
+    /// Refuses what this version does not have; warns of words that belong to no option.
     fn refuse_unsupported(&self, warnings: &mut Vec<String>) -> Result<(), OptionError> {
         for word in self.texts(command::STRAY) {
             warnings.push(format!("`{word}` belongs to no option and is ignored"));
-        }
-        if self.integer(&UDP_PORT)?.unwrap_or(0) != 0 {
-            return unsupported(&UDP_PORT, "use TCP and leave it out");
-        }
-        match self.text(&PROTOCOL) {
-            None => {}
-            Some("ascii" | "auto") => {
-                warnings.push(format!("{}: only the ASCII protocol is spoken", PROTOCOL.name()))
-            }
-            Some("binary") => return unsupported(&PROTOCOL, "use a client's ASCII protocol and `-B ascii`"),
-            Some(other) => return Err(PROTOCOL.refuse(other)),
-        }
-        for spec in [&DISABLE_WATCH, &DISABLE_DUMPING] {
-            if self.given(spec) {
-                warnings.push(format!("{}: this version has no such commands", spec.name()));
-            }
         }
         for (spec, remedy) in UNSUPPORTED {
             let given =
                 if spec.value_name().is_some() { self.text(spec).is_some() } else { self.given(spec) };
             if given {
-                return unsupported(spec, remedy);
+                return Err(OptionError::Unsupported { option: spec.name(), remedy });
             }
         }
         Ok(())
@@ -260,18 +320,11 @@ impl Typed<'_> {
 }
 
 /// What is refused whatever its value, and what to do instead.
-const UNSUPPORTED: [(&OptionSpec, &str); 6] = [
-    (&ENABLE_SASL, "limit who can connect with -l or a firewall"),
-    (&AUTH_FILE, "limit who can connect with -l or a firewall"),
+const UNSUPPORTED: [(&OptionSpec, &str); 3] = [
     (&MEMORY_FILE, "leave it out, items are lost at a restart"),
     (&ENABLE_SSL, "end TLS in front of it (stunnel, haproxy)"),
-    (&PREFIX_DELIMITER, "leave it out"),
     (&NAPI_IDS, "leave it out"),
 ];
-
-fn unsupported(spec: &OptionSpec, remedy: &'static str) -> Result<(), OptionError> {
-    Err(OptionError::Unsupported { option: spec.name(), remedy })
-}
 
 /// The sizes that depend on each other.
 fn check_sizes(options: &Options) -> Result<(), OptionError> {
@@ -294,6 +347,15 @@ fn check_sizes(options: &Options) -> Result<(), OptionError> {
         )));
     }
     Ok(())
+}
+
+/// No address lets clients in who do not authenticate.
+fn check_protocols(options: &Options) -> Result<(), OptionError> {
+    let Listen::Tcp(addresses) = &options.listen else { return Ok(()) };
+    addresses.iter().try_for_each(|address| {
+        let asked_by = format!("an address of {}", LISTEN.name());
+        address.protocol.check(options.authentication.as_ref(), &asked_by)
+    })
 }
 
 /// `64`, `64k`, `64M`, `1g`.

@@ -36,9 +36,9 @@ fn page() -> String {
     page.push_str(KEYS_HEAD);
     for key in KEYS {
         let effect = match key.effect {
-            Effect::MaxconnsFast(_) | Effect::IdleTimeout | Effect::Already => "",
             Effect::Nothing => "no effect, with a warning: ",
             Effect::Refused => "refused: ",
+            _ => "",
         };
         let _ = writeln!(page, "| `{}` | {effect}{} |", key.usage(), key.note);
     }

@@ -12,15 +12,20 @@ const MEMORY_LIMIT_MAX_MIB: i64 = 16 << 20;
 /// Every option, in the order of the usage text within each category.
 pub const TABLE: &[&OptionSpec] = &[
     &PORT,
+    &UDP_PORT,
     &LISTEN,
     &UNIX_SOCKET,
     &UNIX_MASK,
+    &PROTOCOL,
+    &AUTH_FILE,
+    &ENABLE_SASL,
     &CONN_LIMIT,
     &LISTEN_BACKLOG,
     &MAX_REQS_PER_EVENT,
     &MEMORY_LIMIT,
     &DISABLE_EVICTIONS,
     &MAX_ITEM_SIZE,
+    &MAX_KEY_SIZE,
     &SLAB_GROWTH_FACTOR,
     &SLAB_MIN_SIZE,
     &DISABLE_CAS,
@@ -30,6 +35,9 @@ pub const TABLE: &[&OptionSpec] = &[
     &CORES,
     &ENABLE_SHUTDOWN,
     &DISABLE_FLUSH_ALL,
+    &DISABLE_DUMPING,
+    &DISABLE_WATCH,
+    &PREFIX_DELIMITER,
     &USER,
     &DAEMON,
     &PIDFILE,
@@ -39,15 +47,8 @@ pub const TABLE: &[&OptionSpec] = &[
     &HELP,
     &VERSION,
     &LICENSE,
-    &UDP_PORT,
-    &PROTOCOL,
-    &DISABLE_WATCH,
-    &DISABLE_DUMPING,
-    &ENABLE_SASL,
-    &AUTH_FILE,
     &MEMORY_FILE,
     &ENABLE_SSL,
-    &PREFIX_DELIMITER,
     &NAPI_IDS,
 ];
 
@@ -61,6 +62,18 @@ pub const PORT: OptionSpec = OptionSpec {
     summary: "TCP port; 0 = no TCP, -1 = a free one",
     details: "With -1 the kernel chooses; the environment variable MEMCACHED_PORT_FILENAME names a file that will \
               hold the choice. 0 turns TCP off, whatever -l says.",
+};
+
+/// `-U`
+pub const UDP_PORT: OptionSpec = OptionSpec {
+    short: Some('U'),
+    long: "udp-port",
+    takes: Takes::Integer { name: "num", min: -1, max: 65535 },
+    category: Category::Network,
+    default: "0",
+    summary: "UDP port; 0 = no UDP, -1 = a free one",
+    details: "Given without -p it is the TCP port as well. Not together with authentication (-Y, -S): a datagram cannot \
+              carry it. Off by default because an open UDP port is an amplifier for forged requests.",
 };
 
 /// `-l`
@@ -77,8 +90,9 @@ pub const LISTEN: OptionSpec = OptionSpec {
     summary: "addresses to listen on: host[:port],...; repeatable",
     details: "As memcached, every IPv4 and IPv6 address of the machine is listened on unless this says otherwise, so \
               name an address (`-l 127.0.0.1`) wherever the network is not trusted. An address without a port uses \
-              the port of -p. memcached's prefixes `notls:`, `proto[ascii]:`, `proto[negotiating]:` and `tag[name]:` are \
-              understood.",
+              the port of -p. With -U each address takes datagrams too, on the port of -U or on its own. memcached's \
+              prefixes are understood: `proto[ascii]:`, `proto[binary]:` and `proto[negotiating]:` say what is spoken at \
+              that address, whatever -B says; `notls:` and `tag[name]:` change nothing.",
 };
 
 /// `-s`
@@ -88,7 +102,7 @@ pub const UNIX_SOCKET: OptionSpec = OptionSpec {
     takes: Takes::Text { name: "path", allowed: "a path of 1 to 107 bytes" },
     category: Category::Network,
     default: "",
-    summary: "listen on this UNIX socket instead of TCP",
+    summary: "listen on this UNIX socket instead of TCP and UDP",
     details: "A socket file left over from an earlier run is replaced. 107 bytes is what the kernel's address holds.",
 };
 
@@ -101,6 +115,43 @@ pub const UNIX_MASK: OptionSpec = OptionSpec {
     default: "700",
     summary: "file mode of the UNIX socket",
     details: "Not a umask, despite memcached's name for it: the mode itself.",
+};
+
+/// `-B`
+pub const PROTOCOL: OptionSpec = OptionSpec {
+    short: Some('B'),
+    long: "protocol",
+    takes: Takes::Text { name: "name", allowed: "`ascii`, `auto` or `binary`" },
+    category: Category::Network,
+    default: "auto",
+    summary: "protocol: ascii, binary, or auto = by a connection's first byte",
+    details: "A prefix of -l says otherwise for its address. With -Y alone the default is ascii and nothing else is \
+              allowed, with -S alone it is binary.",
+};
+
+/// `-Y`
+pub const AUTH_FILE: OptionSpec = OptionSpec {
+    short: Some('Y'),
+    long: "auth-file",
+    takes: Takes::Text { name: "file", allowed: "the path of a file" },
+    category: Category::Network,
+    default: "",
+    summary: "clients authenticate; users and passwords are in this file",
+    details: "Lines of `user:password`, read at start and again at SIGHUP. A client's first command is a `set` of any key \
+              whose value is `user password`. Only the text protocol is spoken then, as in memcached; together with -S both \
+              are, and both check this file.",
+};
+
+/// `-S`
+pub const ENABLE_SASL: OptionSpec = OptionSpec {
+    short: Some('S'),
+    long: "enable-sasl",
+    takes: Takes::Nothing,
+    category: Category::Network,
+    default: "",
+    summary: "clients of the binary protocol authenticate, by SASL PLAIN",
+    details: "Users and passwords are in the file of -Y. Without -Y only the binary protocol is spoken, as in memcached, \
+              and the environment variable MEMCACHED_SASL_PWDB names the file, of the same form.",
 };
 
 /// `-c`
@@ -171,6 +222,18 @@ pub const MAX_ITEM_SIZE: OptionSpec = OptionSpec {
     default: "1m",
     summary: "largest item, in bytes or with k, m, g",
     details: "At most half of -m.",
+};
+
+/// `--max-key-size`
+pub const MAX_KEY_SIZE: OptionSpec = OptionSpec {
+    short: None,
+    long: "max-key-size",
+    takes: Takes::Integer { name: "bytes", min: 250, max: 65535 },
+    category: Category::Memory,
+    default: "250",
+    summary: "longest key",
+    details: "250 is memcached's limit, and client libraries check it themselves unless told otherwise. 65535 is what the \
+              header of the binary protocol can say.",
 };
 
 /// `-f`
@@ -280,6 +343,39 @@ pub const DISABLE_FLUSH_ALL: OptionSpec = OptionSpec {
     details: "",
 };
 
+/// `-X`
+pub const DISABLE_DUMPING: OptionSpec = OptionSpec {
+    short: Some('X'),
+    long: "disable-dumping",
+    takes: Takes::Nothing,
+    category: Category::Commands,
+    default: "",
+    summary: "refuse commands that list keys",
+    details: "They are `lru_crawler metadump`, `lru_crawler mgdump`, `stats cachedump` and `stats detail`.",
+};
+
+/// `-W`
+pub const DISABLE_WATCH: OptionSpec = OptionSpec {
+    short: Some('W'),
+    long: "disable-watch",
+    takes: Takes::Nothing,
+    category: Category::Commands,
+    default: "",
+    summary: "refuse the watch command",
+    details: "",
+};
+
+/// `-D`
+pub const PREFIX_DELIMITER: OptionSpec = OptionSpec {
+    short: Some('D'),
+    long: "prefix-delimiter",
+    takes: Takes::Text { name: "char", allowed: "one ASCII character" },
+    category: Category::Commands,
+    default: "`:`, and nothing is counted before `stats detail on`",
+    summary: "count requests by key prefix, which ends at this character",
+    details: "For `stats detail dump`. memcached has the letter only.",
+};
+
 /// `-u`
 pub const USER: OptionSpec = OptionSpec {
     short: Some('u'),
@@ -380,72 +476,6 @@ pub const LICENSE: OptionSpec = OptionSpec {
     details: "",
 };
 
-/// `-U`
-pub const UDP_PORT: OptionSpec = OptionSpec {
-    short: Some('U'),
-    long: "udp-port",
-    takes: Takes::Integer { name: "num", min: -1, max: 65535 },
-    category: Category::Unsupported,
-    default: "0",
-    summary: "UDP port; only 0, no UDP, is accepted",
-    details: "",
-};
-
-/// `-B`
-pub const PROTOCOL: OptionSpec = OptionSpec {
-    short: Some('B'),
-    long: "protocol",
-    takes: Takes::Text { name: "name", allowed: "`ascii`, `auto` or `binary`" },
-    category: Category::Unsupported,
-    default: "auto",
-    summary: "protocol; only ascii and auto are accepted",
-    details: "Both mean the ASCII protocol here: the binary one is not spoken.",
-};
-
-/// `-W`
-pub const DISABLE_WATCH: OptionSpec = OptionSpec {
-    short: Some('W'),
-    long: "disable-watch",
-    takes: Takes::Nothing,
-    category: Category::Unsupported,
-    default: "",
-    summary: "refuse watch commands; there are none, so accepted",
-    details: "",
-};
-
-/// `-X`
-pub const DISABLE_DUMPING: OptionSpec = OptionSpec {
-    short: Some('X'),
-    long: "disable-dumping",
-    takes: Takes::Nothing,
-    category: Category::Unsupported,
-    default: "",
-    summary: "refuse commands that list keys; there are none, so accepted",
-    details: "",
-};
-
-/// `-S`
-pub const ENABLE_SASL: OptionSpec = OptionSpec {
-    short: Some('S'),
-    long: "enable-sasl",
-    takes: Takes::Nothing,
-    category: Category::Unsupported,
-    default: "",
-    summary: "SASL authentication; refused",
-    details: "",
-};
-
-/// `-Y`
-pub const AUTH_FILE: OptionSpec = OptionSpec {
-    short: Some('Y'),
-    long: "auth-file",
-    takes: Takes::Text { name: "file", allowed: "the path of a file" },
-    category: Category::Unsupported,
-    default: "",
-    summary: "users and passwords of the ASCII protocol; refused",
-    details: "",
-};
-
 /// `-e`
 pub const MEMORY_FILE: OptionSpec = OptionSpec {
     short: Some('e'),
@@ -466,17 +496,6 @@ pub const ENABLE_SSL: OptionSpec = OptionSpec {
     default: "",
     summary: "TLS; refused",
     details: "",
-};
-
-/// `-D`
-pub const PREFIX_DELIMITER: OptionSpec = OptionSpec {
-    short: Some('D'),
-    long: "prefix-delimiter",
-    takes: Takes::Text { name: "char", allowed: "one character" },
-    category: Category::Unsupported,
-    default: "",
-    summary: "statistics by key prefix; refused",
-    details: "memcached has the letter only.",
 };
 
 /// `-N`
@@ -516,6 +535,8 @@ mod tests {
 
     #[test]
     fn what_is_ours_has_no_letter() {
-        assert_eq!(CORES.short, None);
+        for spec in [&CORES, &MAX_KEY_SIZE] {
+            assert_eq!(spec.short, None);
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Four cores, whatever the test runs on.
+/// Four cores and no users of -S, whatever the test runs on.
 fn machine() -> Machine {
-    Machine { cores: vec![0, 1, 2, 3] }
+    Machine { cores: vec![0, 1, 2, 3], sasl_users: None }
 }
 
 fn ask(line: &str) -> Result<Asked, OptionError> {
@@ -41,19 +41,26 @@ fn refused(line: &str) -> (String, u8) {
 }
 
 fn any(port: u16) -> Listen {
-    Listen::Tcp(vec![ListenAddress { host: Host::Any, port }])
+    Listen::Tcp(vec![any_address(port)])
+}
+
+fn any_address(port: u16) -> ListenAddress {
+    ListenAddress { host: Host::Any, port, protocol: Protocol::Auto }
 }
 
 fn name(host: &str, port: u16) -> ListenAddress {
-    ListenAddress { host: Host::Name(host.to_string()), port }
+    ListenAddress { host: Host::Name(host.to_string()), port, protocol: Protocol::Auto }
 }
 
 #[test]
 fn defaults() {
     let expected = Options {
         listen: any(11211),
+        udp: vec![],
         tcp_port: 11211,
         interfaces: None,
+        protocol: Protocol::Auto,
+        authentication: None,
         backlog: 1024,
         conn_limit: 1024,
         maxconns_fast: true,
@@ -62,6 +69,7 @@ fn defaults() {
         memory_limit_bytes: 64 << 20,
         evict: true,
         item_size_max_bytes: 1 << 20,
+        key_size_max_bytes: 250,
         growth_factor: 1.07,
         item_size_min_bytes: 8,
         cas: true,
@@ -70,6 +78,12 @@ fn defaults() {
         cores: vec![0, 1, 2, 3],
         allow_shutdown: false,
         allow_flush_all: true,
+        allow_dumping: true,
+        allow_watch: true,
+        prefix_delimiter: b':',
+        count_prefixes: false,
+        watcher_log_bytes: 256 << 10,
+        worker_log_bytes: 64 << 10,
         user: None,
         daemonize: false,
         pid_file: None,
@@ -100,15 +114,16 @@ fn memory_grows_with_the_shards_unless_given() {
 
 #[test]
 fn switches() {
-    let o = options("-M -C -L -k -A -F -d -r");
+    let o = options("-M -C -L -k -A -F -X -W -d -r");
     assert!(!o.evict && !o.cas && o.large_pages && o.lock_memory);
     assert!(o.allow_shutdown && !o.allow_flush_all && o.daemonize && o.core_dumps);
+    assert!(!o.allow_dumping && !o.allow_watch);
     // In one bunch, by their long names, and twice.
-    assert_eq!(options("-MCLkAFdr"), o);
+    assert_eq!(options("-MCLkAFXWdr"), o);
     let long = "--disable-evictions --disable-cas --enable-largepages --lock-memory --enable-shutdown \
-                --disable-flush-all --daemon --enable-coredumps";
+                --disable-flush-all --disable-dumping --disable-watch --daemon --enable-coredumps";
     assert_eq!(options(long), o);
-    assert_eq!(options("-M -M -CLkAFdr"), o);
+    assert_eq!(options("-M -M -CLkAFXWdr"), o);
 }
 
 #[test]
@@ -159,7 +174,7 @@ fn ports() {
     assert_eq!((options("-p -1").listen, options("--port=-1").tcp_port), (any(0), 0));
     let none = options("-p 0 -l 127.0.0.1:5");
     assert_eq!(none.listen, Listen::Tcp(vec![]));
-    assert_eq!(none.warnings, ["-p 0 without -s: there is nothing to listen on"]);
+    assert_eq!(none.warnings, ["-p 0 without -s or -U: there is nothing to listen on"]);
     for value in ["65536", "-2", "x", "", "1 2", "1k"] {
         let error = ask_words(&["-p", value]).unwrap_err();
         assert_eq!(
@@ -243,7 +258,11 @@ fn growth_factor() {
 
 #[test]
 fn names_may_not_be_empty() {
-    for (option, what) in [("-u, --user", "the name of a user"), ("-P, --pidfile", "the path of a file")] {
+    for (option, what) in [
+        ("-u, --user", "the name of a user"),
+        ("-P, --pidfile", "the path of a file"),
+        ("-Y, --auth-file", "the path of a file"),
+    ] {
         let error = ask_words(&[&option[..2], ""]).unwrap_err();
         assert_eq!(error.to_string(), format!("{option} ``: must be {what}"));
     }
@@ -254,12 +273,12 @@ fn cores_and_listen_and_extended_reach_their_grammars() {
     assert_eq!(options("--cores 3,1-2").cores, [3, 1, 2]);
     assert_eq!(options("--cores=3,1-2 -t 1").cores, [3]);
     assert!(refused("--cores 4").0.starts_with("--cores `4`: must be"));
-    assert_eq!(options("-l *:1 -l [::1]:2").listen, {
-        Listen::Tcp(vec![ListenAddress { host: Host::Any, port: 1 }, name("::1", 2)])
-    });
+    assert_eq!(options("-l *:1 -l [::1]:2").listen, { Listen::Tcp(vec![any_address(1), name("::1", 2)]) });
     assert!(refused("-l h:x").0.starts_with("-l, --listen `h:x`: must be"));
     let o = options("-o idle_timeout=7,modern -o no_maxconns_fast,hashpower=22");
     assert_eq!((o.idle_timeout_s, o.maxconns_fast, o.warnings.len()), (7, false, 1));
+    let o = options("-o watcher_logbuf_size=512,worker_logbuf_size=1");
+    assert_eq!((o.watcher_log_bytes, o.worker_log_bytes, o.warnings.len()), (512 << 10, 1 << 10, 0));
     assert_eq!(refused("-o hashpower=22,bogus"), ("Illegal suboption \"bogus\"".to_string(), 1));
 }
 
@@ -275,37 +294,148 @@ fn questions_are_answered_instead_of_serving() {
 
 #[test]
 fn what_is_not_there_is_refused_by_name() {
-    let cases = [
-        ("-U 11211", "-U, --udp-port"),
-        ("-B binary", "-B, --protocol"),
-        ("-S", "-S, --enable-sasl"),
-        ("-Y /x", "-Y, --auth-file"),
-        ("-e /x", "-e, --memory-file"),
-        ("-Z", "-Z, --enable-ssl"),
-        ("-D :", "-D, --prefix-delimiter"),
-        ("-N 2", "-N, --napi-ids"),
-    ];
+    let cases = [("-e /x", "-e, --memory-file"), ("-Z", "-Z, --enable-ssl"), ("-N 2", "-N, --napi-ids")];
     for (line, option) in cases {
         let (sentence, status) = refused(line);
         assert!(sentence.starts_with(&format!("{option}: not supported by this version")), "{sentence}");
         assert_eq!(status, 64, "{line}");
     }
+}
+
+#[test]
+fn a_word_of_no_option_is_ignored_with_a_warning() {
+    let o = options("stray");
+    assert_eq!(o.warnings, ["`stray` belongs to no option and is ignored"]);
+    assert_eq!(Options { warnings: vec![], ..o }, options(""));
+}
+
+#[test]
+fn udp_ports() {
+    // Each row was asked of memcached, with the ports it then listened on.
+    let rows = [
+        ("-U 4000", any(4000), vec![any_address(4000)]),
+        ("-U -1", any(0), vec![any_address(0)]),
+        ("-U -1 -p 4000", any(4000), vec![any_address(0)]),
+        ("-U 4000 -p 4001", any(4001), vec![any_address(4000)]),
+        ("-U 4000 -p 0", Listen::Tcp(vec![]), vec![any_address(4000)]),
+        ("-U 4000 -l h:1", Listen::Tcp(vec![name("h", 1)]), vec![name("h", 1)]),
+        ("-U 4000 -p 4001 -l h", Listen::Tcp(vec![name("h", 4001)]), vec![name("h", 4000)]),
+        ("-U 0", any(11211), vec![]),
+        ("-U 0 -p 4000", any(4000), vec![]),
+    ];
+    for (line, listen, udp) in rows {
+        let o = options(line);
+        assert_eq!((o.listen, o.udp, o.warnings.len()), (listen, udp, 0), "{line}");
+    }
+    let o = options("-U 4000 -s /x");
+    assert_eq!((matches!(o.listen, Listen::Unix { .. }), o.udp), (true, vec![]));
+    assert_eq!(options("-U 1 -l tag_a_:h").warnings.len(), 1, "said once, not for each transport");
+    for value in ["65536", "-2", "x"] {
+        let sentence = format!("-U, --udp-port `{value}`: must be a whole number from -1 to 65535");
+        assert_eq!(refused(&format!("-U {value}")), (sentence, 1));
+    }
+}
+
+#[test]
+fn protocols() {
+    for (line, protocol) in
+        [("-B ascii", Protocol::Ascii), ("-B binary", Protocol::Binary), ("-B auto", Protocol::Auto)]
+    {
+        let o = options(&format!("{line} -U 5"));
+        let everywhere = vec![ListenAddress { protocol, ..any_address(5) }];
+        assert_eq!((o.protocol, o.listen, o.udp), (protocol, Listen::Tcp(everywhere.clone()), everywhere));
+    }
+    let o = options("-B binary -l proto[ascii]:h:1,h:2");
+    let ascii = ListenAddress { protocol: Protocol::Ascii, ..name("h", 1) };
+    let binary = ListenAddress { protocol: Protocol::Binary, ..name("h", 2) };
+    assert_eq!(o.listen, Listen::Tcp(vec![ascii, binary]));
     assert_eq!(
         refused("-B nonsense"),
         ("-B, --protocol `nonsense`: must be `ascii`, `auto` or `binary`".into(), 1)
     );
-    assert_eq!(refused("-U x").1, 1);
 }
 
 #[test]
-fn what_asks_for_no_more_than_there_is_is_accepted() {
-    assert_eq!(options("-U 0"), options(""));
-    for (line, word) in
-        [("-B ascii", "ASCII"), ("-B auto", "ASCII"), ("-W", "-W"), ("-X", "-X"), ("stray", "stray")]
-    {
+fn a_users_file_asks_for_text_clients_that_authenticate() {
+    let o = options("-Y /u");
+    assert_eq!(o.authentication, Some(Authentication::Token(PathBuf::from("/u"))));
+    assert_eq!(o.protocol, Protocol::Ascii);
+    assert_eq!(options("-Y /u -B ascii"), o);
+    assert_eq!(options("-Y /u -U 0").udp, []);
+    for line in ["-Y /u -B binary", "-Y /u -B auto"] {
+        let (sentence, status) = refused(line);
+        let start = format!("-B, --protocol allows the {} protocol, and -Y, --auth-file alone", &line[9..]);
+        assert!(sentence.starts_with(&start) && sentence.ends_with("or give -S, --enable-sasl as well"));
+        assert_eq!(status, 64);
+    }
+    for line in ["-Y /u -l proto[binary]:h", "-Y /u -l h,proto[negotiating]:h"] {
+        let (sentence, status) = refused(line);
+        assert!(sentence.starts_with("an address of -l, --listen allows the"), "{sentence}");
+        assert_eq!(status, 64);
+    }
+    for line in ["-Y /u -U 5", "-Y /u -U -1", "-S -Y /u -U 5"] {
+        let (sentence, status) = refused(line);
+        assert!(sentence.starts_with("-U, --udp-port together with authentication"), "{sentence}");
+        assert_eq!(status, 64);
+    }
+}
+
+#[test]
+fn sasl_alone_needs_users_from_the_environment() {
+    let (sentence, status) = refused("-S");
+    assert!(sentence.starts_with("-S, --enable-sasl without users: "), "{sentence}");
+    assert!(sentence.ends_with("in the environment variable MEMCACHED_SASL_PWDB"), "{sentence}");
+    assert_eq!(status, 64);
+    let machine = Machine { sasl_users: Some(PathBuf::from("/env")), ..machine() };
+    let ask = |line: &str| parse(std::iter::once("ringcached").chain(line.split(' ')), &machine);
+    match ask("-S") {
+        Ok(Asked::Serve(o)) => {
+            assert_eq!(o.authentication, Some(Authentication::Sasl(PathBuf::from("/env"))));
+            assert_eq!(o.protocol, Protocol::Binary);
+        }
+        other => panic!("{other:?}"),
+    }
+    for line in ["-S -B ascii", "-S -B auto", "-S -l proto[ascii]:h"] {
+        let error = ask(line).unwrap_err();
+        assert!(error.to_string().contains("-S, --enable-sasl alone"), "{error}");
+        assert_eq!(error.exit_status(), 64);
+    }
+}
+
+#[test]
+fn sasl_with_a_users_file_leaves_the_protocol_open() {
+    let both = Some(Authentication::Both(PathBuf::from("/u")));
+    for (line, protocol) in [
+        ("-S -Y /u", Protocol::Auto),
+        ("-S -Y /u -B auto", Protocol::Auto),
+        ("-S -Y /u -B ascii", Protocol::Ascii),
+        ("-S -Y /u -B binary -l proto[ascii]:h", Protocol::Binary),
+    ] {
         let o = options(line);
-        assert!(o.warnings.len() == 1 && o.warnings[0].contains(word), "{line}: {:?}", o.warnings);
-        assert_eq!(Options { warnings: vec![], ..o }, options(""));
+        assert_eq!((o.authentication, o.protocol), (both.clone(), protocol), "{line}");
+    }
+    assert_eq!(both.as_ref().map(|both| both.users_file()), Some(std::path::Path::new("/u")));
+}
+
+#[test]
+fn prefixes_are_counted_once_their_end_is_named() {
+    let o = options("-D /");
+    assert_eq!((o.prefix_delimiter, o.count_prefixes), (b'/', true));
+    for value in ["", "ab", "\u{e9}"] {
+        let error = ask_words(&["-D", value]).unwrap_err();
+        let sentence = format!("-D, --prefix-delimiter `{value}`: must be one ASCII character");
+        assert_eq!((error.to_string(), error.exit_status()), (sentence, 1));
+    }
+}
+
+#[test]
+fn key_sizes() {
+    for bytes in [250, 251, 65535] {
+        assert_eq!(options(&format!("--max-key-size {bytes}")).key_size_max_bytes, bytes);
+    }
+    for value in ["249", "65536", "1k"] {
+        let sentence = format!("--max-key-size `{value}`: must be a whole number from 250 to 65535");
+        assert_eq!(refused(&format!("--max-key-size={value}")), (sentence, 1));
     }
 }
 

@@ -1,11 +1,15 @@
-//! The classic text protocol: one line to one [`Command`].
+//! The text protocol: one line to one [`Command`].
 //!
 //! The verb is what stands before the first space, in lower case. Arguments a command does not read are ignored.
 //! What can be answered without looking at any data becomes a [`Command::Reply`], so that a caller needs no error path
-//! of its own. Retrievals are read in `get.rs`, storage commands in `storage.rs`, the rest here.
+//! of its own. Retrievals are read in `get.rs`, storage commands in `storage.rs`, meta commands in `meta.rs`,
+//! administrative ones in `admin.rs`, the rest here.
 
+use super::admin::{self, Admin, admin};
 use super::exptime::Exptime;
 use super::get::{self, GetCommand};
+use super::line::LINE_BUFFERED_MAX;
+use super::meta::{self, MetaCommand, MetaVerb};
 use super::number::{parse_i64, parse_u32, parse_u64};
 use super::reply::text;
 use super::storage::{self, StoreCommand, StoreVerb};
@@ -26,11 +30,31 @@ pub struct Limits {
     pub flush_allowed: bool,
     /// Whether `shutdown` is allowed (`-A`).
     pub shutdown_allowed: bool,
+    /// Whether what lists keys is allowed (not with `-X`).
+    pub dumping_allowed: bool,
+    /// Whether `watch` is allowed (not with `-W`).
+    pub watch_allowed: bool,
+}
+
+impl Limits {
+    /// memcached's.
+    pub const DEFAULT: Limits = Limits {
+        key_len_max: 250,
+        flush_allowed: true,
+        shutdown_allowed: false,
+        dumping_allowed: true,
+        watch_allowed: true,
+    };
+
+    /// How many bytes without LF are buffered: memcached's number, and as many more as keys may be longer.
+    pub const fn line_buffered_max(&self) -> usize {
+        LINE_BUFFERED_MAX + self.key_len_max.saturating_sub(Self::DEFAULT.key_len_max)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { key_len_max: 250, flush_allowed: true, shutdown_allowed: false }
+        Self::DEFAULT
     }
 }
 
@@ -96,9 +120,20 @@ pub enum Command<'a> {
         /// What follows the verb, without the spaces round it.
         args: &'a [u8],
     },
+    /// `mg`, `ms`, `md`, `ma`, `me`. The data of an `ms` follows the line.
+    Meta(MetaCommand<'a>),
+    /// `mn`: answer `MN`, and send what is queued.
+    MetaNoop,
+    /// `cache_memlimit`, `lru`, `lru_crawler`, `slabs`, `watch`.
+    Admin {
+        /// What is asked for.
+        admin: Admin,
+        /// Whether the outcome is left unanswered.
+        noreply: bool,
+    },
     /// Answer this. `noreply` has been applied: an empty text is no answer.
     Reply(&'static [u8]),
-    /// A storage command that is wrong, of a length that is not.
+    /// A storage command or `ms` that is wrong, of a length that is not.
     ReplyAndSkip {
         /// Answer this; empty is no answer.
         text: &'static [u8],
@@ -120,6 +155,8 @@ pub fn parse<'a>(line: &'a [u8], limits: &Limits) -> Command<'a> {
     let args = Tokens::new(rest);
     match verb {
         b"get" => get::get(line, args, limits, false),
+        b"mg" => meta::meta(MetaVerb::Get, args, limits),
+        b"ms" => meta::meta_set(args, limits),
         b"set" => storage::store(StoreVerb::Set, args, limits),
         b"gets" => get::get(line, args, limits, true),
         b"gat" => get::gat(line, args, limits, false),
@@ -133,12 +170,21 @@ pub fn parse<'a>(line: &'a [u8], limits: &Limits) -> Command<'a> {
         b"decr" => arith(args, limits, false),
         b"touch" => touch(args, limits),
         b"delete" => delete(args, limits),
+        b"md" => meta::meta(MetaVerb::Delete, args, limits),
+        b"ma" => meta::meta(MetaVerb::Arith, args, limits),
+        b"me" => meta::meta_debug(args, limits),
+        b"mn" => Command::MetaNoop,
         b"flush_all" => flush_all(args, limits),
         b"version" => Command::Version,
         b"verbosity" => verbosity(args),
         b"quit" => Command::Quit,
         b"shutdown" => shutdown(args, limits),
         b"stats" => Command::Stats { args: trim_spaces(rest) },
+        b"cache_memlimit" => admin(args, limits, admin::cache_memlimit),
+        b"lru_crawler" => admin(args, limits, admin::lru_crawler),
+        b"lru" => admin(args, limits, admin::lru),
+        b"slabs" => admin(args, limits, admin::slabs),
+        b"watch" => admin::watch(args, limits),
         _ => unknown(line),
     }
 }

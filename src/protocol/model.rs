@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { key_len_max: 250, flush_allowed: true, shutdown_allowed: true };
+const LIMITS: Limits = Limits { shutdown_allowed: true, ..Limits::DEFAULT };
 
 /// Frames and parses what `pieces` bring, as a connection would; what it saw, written out.
 fn read(pieces: &[&[u8]]) -> Vec<String> {
@@ -19,7 +19,7 @@ fn read(pieces: &[&[u8]]) -> Vec<String> {
             if skip > 0 {
                 break;
             }
-            let Frame::Line { line, used } = frame(&received) else { break };
+            let Frame::Line { line, used } = frame(&received, LINE_BUFFERED_MAX) else { break };
             let command = parse(line, &LIMITS);
             seen.push(match &command {
                 Command::Get(get) => format!("{get:?} {:?}", get.keys.clone().collect::<Vec<_>>()),
@@ -27,6 +27,7 @@ fn read(pieces: &[&[u8]]) -> Vec<String> {
             });
             skip = match command {
                 Command::Store(store) => u64::from(store.len) + 2,
+                Command::Meta(meta) if meta.verb == MetaVerb::Set => u64::from(meta.len) + 2,
                 Command::ReplyAndSkip { skip, .. } => skip,
                 _ => 0,
             };
@@ -42,6 +43,69 @@ fn cut<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     at.extend([0, stream.len()]);
     at.sort_unstable();
     at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect()
+}
+
+/// Meta flags, most of them well formed.
+fn meta_flags() -> impl Strategy<Value = String> {
+    let number = "[0-9]{1,3}|0{0,30}[0-9]{8,21}|-[0-9]{1,12}|[+x]1|";
+    let flag = prop_oneof![
+        4 => "[bcfhklqstuvxI]".boxed(),
+        2 => "[OLP][!-~]{0,31}".boxed(),
+        2 => "M[SEAPRID+-]".boxed(),
+        4 => ("[CEDJTNRF]", number).prop_map(|(letter, number)| letter + &number).boxed(),
+        1 => "[!-~]{1,33}".boxed(),
+    ];
+    vec(flag, 0..8).prop_map(|flags| flags.join(" "))
+}
+
+/// A meta command with its data, right or slightly wrong.
+fn meta_request() -> impl Strategy<Value = String> {
+    let key = "[a-z]{1,6}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{8}|[!-~]{240,260}";
+    let end = prop_oneof![Just("\r\n"), Just("\n"), Just(" noreply\r\n")];
+    prop_oneof![
+        ("m[gdaenx]", key, meta_flags(), end.clone())
+            .prop_map(|(verb, key, flags, end)| format!("{verb} {key} {flags}{end}")),
+        (key, "[a-z\r\n ]{0,40}", meta_flags(), end)
+            .prop_map(|(key, data, flags, end)| format!("ms {key} {} {flags}{end}{data}\r\n", data.len())),
+    ]
+}
+
+/// A line that asks for `command`, in words of our own.
+fn rewritten(command: &MetaCommand<'_>) -> Vec<u8> {
+    let flags = &command.flags;
+    let mut line = match command.verb {
+        MetaVerb::Get => b"mg ".to_vec(),
+        MetaVerb::Set => b"ms ".to_vec(),
+        MetaVerb::Delete => b"md ".to_vec(),
+        MetaVerb::Arith => b"ma ".to_vec(),
+        MetaVerb::Debug => b"me ".to_vec(),
+    };
+    line.extend_from_slice(command.key);
+    if command.verb == MetaVerb::Set {
+        line.extend_from_slice(format!(" {}", command.len).as_bytes());
+    }
+    let ordered: Vec<u8> = flags.ordered().collect();
+    let others = (b'A'..=b'z').filter(|letter| flags.has(*letter) && !ordered.contains(letter));
+    for letter in ordered.iter().copied().chain(others) {
+        line.extend_from_slice(&[b' ', letter]);
+        let number = match letter {
+            b'C' => flags.compare().map(i128::from),
+            b'E' => flags.given_cas().map(i128::from),
+            b'D' => Some(flags.delta().into()),
+            b'J' => Some(flags.initial().into()),
+            b'F' => Some(flags.client_flags().into()),
+            b'T' => flags.touch().map(|exptime| exptime.0.into()),
+            b'N' => flags.vivify().map(|exptime| exptime.0.into()),
+            b'R' => flags.recache().map(|exptime| exptime.0.into()),
+            _ => None,
+        };
+        match letter {
+            b'M' => line.push(flags.mode),
+            b'O' => line.extend_from_slice(flags.opaque()),
+            _ => line.extend_from_slice(number.map_or(String::new(), |n| n.to_string()).as_bytes()),
+        }
+    }
+    line
 }
 
 /// A request with its data, right or slightly wrong, in either line ending.
@@ -62,6 +126,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(|(verb, key, number, end)| format!("{verb} {key} {number}{end}")),
         ("flush_all|verbosity|version|quit|shutdown|stats|bogus", number, end)
             .prop_map(|(verb, number, end)| format!("{verb} {number}{end}")),
+        meta_request(),
     ]
     .prop_map(String::into_bytes)
 }
@@ -83,13 +148,25 @@ proptest! {
 
     #[test]
     fn any_arguments_are_read_without_panic(
-        verb in "[a-z_]{0,10}|get|set|cas|gat|incr|touch|delete|flush_all|shutdown",
+        verb in "[a-z_]{0,10}|get|set|cas|gat|incr|touch|delete|flush_all|shutdown|m[gsdaen]",
         arguments in vec(prop_oneof![Just(b' '), Just(b'-'), Just(b'9'), any::<u8>()], 0..60),
     ) {
         let line = [verb.as_bytes(), b" ", &arguments].concat();
         if let Command::Get(get) = parse(&line, &LIMITS) {
             prop_assert!(get.keys.clone().count() > 0);
             prop_assert!(get.keys.clone().all(|key| (1..=LIMITS.key_len_max).contains(&key.len())));
+        }
+    }
+
+    #[test]
+    fn a_meta_command_written_again_is_the_same(request in meta_request()) {
+        let Frame::Line { line, .. } = frame(request.as_bytes(), LINE_BUFFERED_MAX) else { panic!("no line") };
+        if let Command::Meta(command) = parse(line, &LIMITS) {
+            let again = rewritten(&command);
+            prop_assert_eq!(parse(&again, &LIMITS), Command::Meta(command), "{:?}", again.escape_ascii());
+            prop_assert!(command.key.len() <= LIMITS.key_len_max);
+            let decoded = decode_key(command.key, &mut [0; 192]).is_some();
+            prop_assert!(decoded || !command.flags.base64_key());
         }
     }
 
@@ -101,7 +178,7 @@ proptest! {
         cuts in vec(any::<usize>(), 0..20),
     ) {
         let stream = format!("gets {}{end}version\r\n", keys.join(" ")).into_bytes();
-        let Frame::Line { line, used } = frame(&stream) else { panic!("no line") };
+        let Frame::Line { line, used } = frame(&stream, LINE_BUFFERED_MAX) else { panic!("no line") };
         let (expected, expected_text) = match parse(line, &LIMITS) {
             Command::Get(get) => (get.keys.map(<[u8]>::to_vec).collect(), reply::text::END),
             _ => {

@@ -17,10 +17,16 @@ pub mod text {
     pub const TOUCHED: &[u8] = b"TOUCHED\r\n";
     pub const OK: &[u8] = b"OK\r\n";
     pub const END: &[u8] = b"END\r\n";
+    /// `mn`.
+    pub const META_NOOP: &[u8] = b"MN\r\n";
+    /// `me`.
+    pub const META_MISS: &[u8] = b"EN\r\n";
     pub const RESET: &[u8] = b"RESET\r\n";
     /// The memcached whose behaviour this is: clients compare it to decide what they may send, and some parse it
     /// strictly, so the server's own name and version are no part of it.
     pub const VERSION: &[u8] = b"VERSION 1.6.45\r\n";
+
+    pub const MEMLIMIT_ADJUST_FAILED: &[u8] = b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
 
     pub const ERROR: &[u8] = b"ERROR\r\n";
     /// Then close.
@@ -34,17 +40,73 @@ pub mod text {
     pub const FLUSH_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR flush_all not allowed\r\n";
     pub const INVALID_SHUTDOWN_MODE: &[u8] = b"CLIENT_ERROR invalid shutdown mode\r\n";
 
+    /// The flags of meta commands, and their arguments.
+    pub const INVALID_FLAG: &[u8] = b"CLIENT_ERROR invalid flag\r\n";
+    pub const DUPLICATE_FLAG: &[u8] = b"CLIENT_ERROR duplicate flag\r\n";
+    pub const TOO_MANY_FLAGS: &[u8] = b"CLIENT_ERROR options flags are too long\r\n";
+    pub const BAD_TOKEN: &[u8] = b"CLIENT_ERROR bad token in command line format\r\n";
+    pub const UNDECODABLE_KEY: &[u8] = b"CLIENT_ERROR error decoding key\r\n";
+    pub const OPAQUE_TOO_LONG: &[u8] = b"CLIENT_ERROR opaque token too long\r\n";
+    pub const INVALID_DELTA_VALUE: &[u8] = b"CLIENT_ERROR invalid numeric delta value\r\n";
+    pub const INVALID_INITIAL_VALUE: &[u8] = b"CLIENT_ERROR invalid numeric initial value\r\n";
+    pub const INVALID_STORE_MODE: &[u8] = b"CLIENT_ERROR invalid mode for ms M token\r\n";
+    pub const INVALID_ARITH_MODE: &[u8] = b"CLIENT_ERROR invalid mode for ma M token\r\n";
+    /// `ma`, for whatever is wrong with its flags.
+    pub const INVALID_ARITH_FLAG: &[u8] = b"CLIENT_ERROR invalid or duplicate flag\r\n";
+
     pub const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache\r\n";
     pub const OUT_OF_MEMORY_STORING: &[u8] = b"SERVER_ERROR out of memory storing object\r\n";
     /// `incr`, `decr`.
     pub const OUT_OF_MEMORY: &[u8] = b"SERVER_ERROR out of memory\r\n";
+    /// `ma`, creating an item.
+    pub const OUT_OF_MEMORY_CREATING: &[u8] = b"SERVER_ERROR Out of memory allocating new item\r\n";
     /// With a colon, as memcached has it.
     pub const SHUTDOWN_NOT_ENABLED: &[u8] = b"SERVER_ERROR: shutdown not enabled\r\n";
+
+    /// Authentication, before which nothing else is answered.
+    pub const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
+    pub const AUTH_TOKEN_TOO_LONG: &[u8] = b"CLIENT_ERROR auth token too long\r\n";
+    pub const BAD_AUTH_TOKEN: &[u8] = b"CLIENT_ERROR bad authentication token format\r\n";
+    pub const BAD_TERMINATION: &[u8] = b"CLIENT_ERROR bad command line termination\r\n";
+    pub const AUTH_FAILURE: &[u8] = b"CLIENT_ERROR authentication failure\r\n";
+
+    /// `cache_memlimit`.
+    pub const MEMORY_LIMIT_TOO_SMALL: &[u8] = b"MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+    pub const MEMORY_LIMIT_NOT_BYTES: &[u8] = b"MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+    pub const MEMORY_LIMIT_NOT_ADJUSTED: &[u8] = b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+    /// `lru_crawler`.
+    pub const CRAWLER_SLEEP_TOO_LONG: &[u8] = b"CLIENT_ERROR sleep must be one second or less\r\n";
+    pub const CRAWLER_UNKNOWN_ERROR: &[u8] = b"ERROR an unknown error happened\r\n";
+    pub const CRAWLER_BUSY: &[u8] = b"BUSY currently processing crawler request\r\n";
+    pub const BAD_CLASS: &[u8] = b"BADCLASS invalid class id\r\n";
+    pub const NOTHING_TO_CRAWL: &[u8] = b"NOTSTARTED no items to crawl\r\n";
+    pub const METADUMP_NOT_ALLOWED: &[u8] = b"ERROR metadump not allowed\r\n";
+    pub const KEY_DUMP_NOT_ALLOWED: &[u8] = b"ERROR key dump not allowed\r\n";
+    /// Dumps and `watch`, with answers before them that are not sent yet.
+    pub const PIPELINED_METADUMP: &[u8] = b"ERROR cannot pipeline other commands before metadump\r\n";
+    pub const PIPELINED_MGDUMP: &[u8] = b"ERROR cannot pipeline other commands before mgdump\r\n";
+    pub const PIPELINED_WATCH: &[u8] = b"ERROR cannot pipeline other commands before watch\r\n";
+    /// `lru tune`.
+    pub const LRU_SHARES_TOO_LARGE: &[u8] = b"ERROR hot and warm pcts must not exceed 80\r\n";
+    pub const LRU_FACTORS_TOO_SMALL: &[u8] = b"ERROR hot/warm age factors must be greater than 0\r\n";
+    /// `slabs`.
+    pub const SAME_CLASS: &[u8] = b"SAME src and dst class are identical\r\n";
+    pub const BAD_CLASS_PAIR: &[u8] = b"BADCLASS invalid src or dst class id\r\n";
+    pub const AUTOMOVE_WINDOW_OUT_OF_RANGE: &[u8] = b"CLIENT_ERROR automove window too low or too high\r\n";
+    /// `watch`.
+    pub const WATCH_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR watch commands not allowed\r\n";
+    pub const TOO_MANY_WATCHERS: &[u8] = b"WATCHER_TOO_MANY log watcher limit reached\r\n";
+    /// `stats detail`, `stats cachedump`.
+    pub const DETAIL_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats detail not allowed\r\n";
+    pub const DETAIL_USAGE: &[u8] = b"CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+    pub const CACHEDUMP_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats cachedump not allowed\r\n";
+    pub const BAD_LINE: &[u8] = b"CLIENT_ERROR bad command line\r\n";
+    pub const ILLEGAL_SLAB_ID: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 }
 
 const VALUE: &[u8] = b"VALUE ";
-const CRLF: &[u8] = b"\r\n";
-const U32_DIGITS_MAX: usize = 10;
+pub(super) const CRLF: &[u8] = b"\r\n";
+pub(super) const U32_DIGITS_MAX: usize = 10;
 
 /// The most [`write_number_line`] writes.
 pub const NUMBER_LINE_LEN_MAX: usize = U64_DIGITS_MAX + CRLF.len();
@@ -83,7 +145,7 @@ pub fn write_number_line(out: &mut [u8], value: u64) -> usize {
 
 /// Puts `bytes` at `at`; where they end.
 #[inline]
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
+pub(super) fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
     let end = at + bytes.len();
     out[at..end].copy_from_slice(bytes);
     end
@@ -91,7 +153,7 @@ fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> usize {
 
 /// Puts a space and `value` at `at`; where they end.
 #[inline]
-fn put_number(out: &mut [u8], at: usize, value: u64) -> usize {
+pub(super) fn put_number(out: &mut [u8], at: usize, value: u64) -> usize {
     let at = put(out, at, b" ");
     at + write_u64(&mut out[at..], value)
 }

@@ -14,7 +14,7 @@ use super::token::{Tokens, ends_in_noreply};
 pub const VALUE_LEN_MAX: u32 = i32::MAX as u32 - 2;
 
 /// CR LF behind the data.
-const DATA_ENDING_LEN: u64 = 2;
+pub(super) const DATA_ENDING_LEN: u64 = 2;
 
 /// When a storage command stores, and what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,15 +57,14 @@ pub struct StoreCommand<'a> {
 pub(super) fn store<'a>(verb: StoreVerb, mut tokens: Tokens<'a>, limits: &Limits) -> Command<'a> {
     let noreply = ends_in_noreply(tokens.rest());
     let (Some(key), Some(flags), Some(exptime), Some(len)) =
-        (tokens.next(), tokens.next_number(), tokens.next_number(), tokens.next_number())
+        (tokens.next(), tokens.next_short(), tokens.next_short(), tokens.next_short())
     else {
         return Command::Reply(text::BAD_FORMAT);
     };
-    let len = parse_i64(len).and_then(|len| u32::try_from(len).ok());
-    let Some(len) = len.filter(|&len| len <= VALUE_LEN_MAX) else {
+    let Some(len) = parse_data_len(len) else {
         return Command::Reply(text::BAD_FORMAT);
     };
-    let cas = if verb == StoreVerb::Cas { tokens.next_number().and_then(parse_u64) } else { Some(0) };
+    let cas = if verb == StoreVerb::Cas { tokens.next_short().and_then(parse_u64) } else { Some(0) };
     let flags = parse_lenient_i64(flags).and_then(|flags| u32::try_from(flags).ok());
     match (flags, parse_lenient_i64(exptime), cas) {
         (Some(flags), Some(exptime), Some(cas)) if key.len() <= limits.key_len_max => {
@@ -76,4 +75,11 @@ pub(super) fn store<'a>(verb: StoreVerb, mut tokens: Tokens<'a>, limits: &Limits
             skip: u64::from(len) + DATA_ENDING_LEN,
         },
     }
+}
+
+/// Reads the length of the data, in bytes.
+#[inline]
+pub(super) fn parse_data_len(text: &[u8]) -> Option<u32> {
+    let len = u32::try_from(parse_i64(text)?).ok()?;
+    (len <= VALUE_LEN_MAX).then_some(len)
 }

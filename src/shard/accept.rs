@@ -7,6 +7,7 @@
 use super::Shard;
 use super::conn::Receive;
 use super::mesh::wire::Ask;
+use super::session::standing::Standing;
 use crate::protocol::reply::text;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -47,11 +48,11 @@ impl Shard {
         if self.stopping {
             return self.ring.close(fd);
         }
-        self.core.counters.total_connections += 1;
+        self.core.keyspace.counters.total_connections += 1;
         let settings = &self.core.settings;
         if self.common.connections() + self.common_listeners >= settings.connections_max - 1 {
             if settings.refuse_when_full {
-                self.core.counters.rejected_connections += 1;
+                self.core.keyspace.counters.rejected_connections += 1;
                 return self.ring.refuse(fd, text::TOO_MANY_CONNECTIONS);
             }
             self.rest();
@@ -72,7 +73,10 @@ impl Shard {
             self.common.left(self.core.id);
             return self.ring.close(fd);
         }
-        let index = self.conns.insert(fd, listener, self.core.now_s);
+        let listener_protocol = self.listeners.get(listener as usize).map(|listener| listener.protocol);
+        // A UNIX socket is shard 0's alone.
+        let standing = Standing::new(listener_protocol.unwrap_or(self.core.settings.protocol));
+        let index = self.conns.insert(fd, listener, standing, self.core.keyspace.now_s);
         if let Some(conn) = self.conns.get(index) {
             conn.receive = Receive::Armed;
         }
@@ -113,7 +117,7 @@ impl Shard {
         if self.accepting.is_open() {
             let now = Instant::now();
             self.accepting.resting = Some((now, now));
-            self.core.counters.listen_disabled_num += 1;
+            self.core.keyspace.counters.listen_disabled_num += 1;
         }
         self.end_accepts();
     }
@@ -134,7 +138,7 @@ impl Shard {
         if self.accepting.armed != 0 || full || tried.elapsed() < REST || self.stopping {
             return;
         }
-        self.core.counters.time_in_listen_disabled_us += since.elapsed().as_micros() as u64;
+        self.core.keyspace.counters.time_in_listen_disabled_us += since.elapsed().as_micros() as u64;
         self.accepting.resting = None;
         self.listen();
     }

@@ -1,14 +1,17 @@
-//! Commands that all shards take part in: flush_all and stats. The shard that was asked sends the call to every shard,
-//! itself included, and answers when all have answered. What a shard has to say (a [`Snapshot`]) does not fit a record of
-//! the mesh; it goes through the asker's mailbox, the one place with a lock, far from any request.
+//! Commands that no key names the owner of: flush_all, stats, limits, listings. The shard that was asked sends the call to
+//! every shard, itself included (a step of a listing to one), and answers when all have answered. What a shard has to say
+//! (a [`Part`]) does not fit a record of the mesh; it goes through the asker's mailbox, the one place with a lock, far from
+//! any request.
 
 use super::core::Core;
+use super::listing::{Listed, ListingStep};
 use super::mesh::wire::{Ask, Ticket};
 use super::snapshot::{Snapshot, Topic};
+use crate::protocol::binary::{HEADER_LEN, Status, Tag, reply};
 use crate::protocol::reply::text;
 use std::sync::Mutex;
 
-/// What every shard is to do.
+/// What a shard is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Drop everything stored until now, or at this second of the shard clock.
@@ -17,49 +20,97 @@ pub enum Call {
     ResetStats,
     /// Report.
     Stats(Topic),
+    /// Count by key prefix, or not.
+    Detail(bool),
+    /// Look for overdue items now.
+    Crawl,
+    /// List some keys.
+    List(ListingStep),
 }
 
-const FLUSH: u32 = 0;
-const RESET: u32 = 1;
-const STATS: u32 = 2;
+const FLUSH: u64 = 0;
+const RESET: u64 = 1;
+const STATS: u64 = 2;
+const DETAIL: u64 = 3;
+const CRAWL: u64 = 4;
+const LIST: u64 = 5;
 
 impl Call {
-    /// The call behind `stats <args>`, or the words that refuse it.
-    pub fn stats(args: &[u8]) -> Result<Call, &'static [u8]> {
-        let word = args.split(|b| *b == b' ').find(|word| !word.is_empty()).unwrap_or(b"");
-        match word {
-            b"reset" => Ok(Call::ResetStats),
-            _ => Topic::named(word).map(Call::Stats).ok_or(text::ERROR),
-        }
-    }
-
-    /// As two numbers, for the mesh.
-    fn encode(self) -> (u32, u32) {
+    /// As words, for the mesh.
+    fn encode(self) -> [u64; 3] {
         match self {
-            Call::Flush(at_s) => (FLUSH, at_s.unwrap_or(0)),
-            Call::ResetStats => (RESET, 0),
-            Call::Stats(topic) => (STATS, topic as u32),
+            Call::Flush(at_s) => [FLUSH, at_s.unwrap_or(0).into(), 0],
+            Call::ResetStats => [RESET, 0, 0],
+            Call::Stats(topic) => [STATS, topic as u64, 0],
+            Call::Detail(on) => [DETAIL, on.into(), 0],
+            Call::Crawl => [CRAWL, 0, 0],
+            Call::List(step) => {
+                let [first, second] = step.encode();
+                [LIST, first, second]
+            }
         }
     }
 
-    /// Back from two numbers.
-    pub fn decode(kind: u32, argument: u32) -> Option<Call> {
+    /// Back from words.
+    pub fn decode(words: [u64; 3]) -> Option<Call> {
+        let [kind, first, second] = words;
         match kind {
-            FLUSH => Some(Call::Flush((argument != 0).then_some(argument))),
+            FLUSH => Some(Call::Flush((first != 0).then_some(first as u32))),
             RESET => Some(Call::ResetStats),
-            STATS => Topic::numbered(argument).map(Call::Stats),
+            STATS => Topic::numbered(first as u32).map(Call::Stats),
+            DETAIL => Some(Call::Detail(first != 0)),
+            CRAWL => Some(Call::Crawl),
+            LIST => ListingStep::decode([first, second]).map(Call::List),
             _ => None,
         }
     }
+
+    /// The shards it goes to, out of `shards`.
+    fn recipients(&self, shards: usize) -> std::ops::Range<usize> {
+        match self {
+            Call::List(step) => step.shard..step.shard + 1,
+            _ => 0..shards,
+        }
+    }
+}
+
+/// How a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// In text.
+    Text {
+        /// Or not at all.
+        noreply: bool,
+    },
+    /// In packets.
+    Packets(Tag),
+}
+
+/// What a shard has to say to a call.
+#[derive(Debug)]
+pub enum Part {
+    /// Its report.
+    Report(Box<Snapshot>),
+    /// A part of its keys.
+    Listed(Listed),
+}
+
+/// The answer to a call.
+#[derive(Debug, Default)]
+pub struct Answered {
+    /// To be sent.
+    pub text: Box<[u8]>,
+    /// Of a step of a listing: how many items, and where it goes on in this shard.
+    pub listed: Option<(u32, Option<u32>)>,
 }
 
 /// A call that waits for the shards' answers.
 struct Pending {
     ticket: Ticket,
     call: Call,
-    noreply: bool,
+    manner: Manner,
     missing: usize,
-    parts: Vec<Snapshot>,
+    parts: Vec<Part>,
 }
 
 /// A call to be done on this shard.
@@ -80,37 +131,47 @@ pub struct Calls {
     pub todo: Vec<Todo>,
 }
 
-/// Where the peers put what they have to say to one shard.
-pub type Mailbox = Mutex<Vec<(Ticket, Snapshot)>>;
+/// Where the peers put what they have to say to one shard: which call, who, what.
+pub type Mailbox = Mutex<Vec<(Ticket, usize, Part)>>;
 
 impl Core {
-    /// Sends a call to every shard; false when some way is full (nothing was sent then).
-    pub fn start_call(&mut self, ticket: Ticket, call: Call, noreply: bool) -> bool {
-        let (kind, argument) = call.encode();
-        if !self.out.all_have_room(Ask::Call(ticket, kind, argument).record_bytes()) {
+    /// Sends a call to its shards; false when some way is full (nothing was sent then).
+    pub fn start_call(&mut self, ticket: Ticket, call: Call, manner: Manner) -> bool {
+        let words = call.encode();
+        if !self.out.all_have_room(Ask::Call(ticket, words).record_bytes()) {
             return false;
         }
-        for to in (0..self.shards).filter(|to| *to != self.id) {
-            let sent = self.out.ask(to, Ask::Call(ticket, kind, argument));
-            debug_assert!(sent, "room was checked");
+        let recipients = call.recipients(self.shards);
+        for to in recipients.clone() {
+            if to == self.id {
+                self.calls.todo.push(Todo { origin: to, ticket, call });
+            } else {
+                let sent = self.out.ask(to, Ask::Call(ticket, words));
+                debug_assert!(sent, "room was checked");
+            }
         }
         if let Call::Flush(_) = call {
-            self.counters.cmd_flush += 1;
+            self.keyspace.counters.cmd_flush += 1;
         }
-        self.calls.pending.push(Pending { ticket, call, noreply, missing: self.shards, parts: Vec::new() });
-        self.calls.todo.push(Todo { origin: self.id, ticket, call });
+        self.calls.pending.push(Pending {
+            ticket,
+            call,
+            manner,
+            missing: recipients.len(),
+            parts: Vec::new(),
+        });
         true
     }
 
     /// A peer wants this shard's part of a call.
-    pub fn call_asked(&mut self, origin: usize, ticket: Ticket, kind: u32, argument: u32) {
-        if let Some(call) = Call::decode(kind, argument) {
+    pub fn call_asked(&mut self, origin: usize, ticket: Ticket, words: [u64; 3]) {
+        if let Some(call) = Call::decode(words) {
             self.calls.todo.push(Todo { origin, ticket, call });
         }
     }
 
-    /// One shard has done its part. When it was the last, returns the text of the answer.
-    pub fn call_answered(&mut self, ticket: Ticket, part: Option<Snapshot>) -> Option<Box<[u8]>> {
+    /// One shard has done its part. When it was the last, returns the answer.
+    pub fn call_answered(&mut self, ticket: Ticket, part: Option<Part>) -> Option<Answered> {
         let at = self.calls.pending.iter().position(|p| p.ticket == ticket)?;
         let pending = &mut self.calls.pending[at];
         pending.parts.extend(part);
@@ -118,16 +179,49 @@ impl Core {
         if pending.missing > 0 {
             return None;
         }
-        let mut done = self.calls.pending.swap_remove(at);
-        done.parts.sort_by_key(|part| part.shard);
-        let words: Box<[u8]> = match done.call {
-            _ if done.noreply => Box::default(),
-            Call::Flush(_) => text::OK.into(),
-            Call::ResetStats => text::RESET.into(),
-            Call::Stats(topic) => (self.settings.report)(topic, &done.parts).into(),
-        };
-        Some(words)
+        let done = self.calls.pending.swap_remove(at);
+        Some(self.answer_of(done))
     }
+
+    fn answer_of(&self, done: Pending) -> Answered {
+        let mut reports = Vec::new();
+        for part in done.parts {
+            match part {
+                Part::Report(report) => reports.push(*report),
+                Part::Listed(listed) => {
+                    return Answered { text: listed.text, listed: Some((listed.items, listed.next)) };
+                }
+            }
+        }
+        reports.sort_by_key(|report| report.shard);
+        let words: Box<[u8]> = match done.call {
+            Call::Stats(topic) => (self.settings.report)(topic, &reports).into(),
+            Call::ResetStats => text::RESET.into(),
+            _ => text::OK.into(),
+        };
+        let text = match (done.manner, done.call) {
+            (Manner::Text { noreply: true }, _) => Box::default(),
+            (Manner::Text { noreply: false }, _) => words,
+            (Manner::Packets(tag), Call::Stats(Topic::Detail)) => detail_packets(&words, tag),
+            (Manner::Packets(tag), Call::Stats(_)) => reply::stats_from_text(&words, tag).into(),
+            (Manner::Packets(tag), _) if tag.suppresses(Status::Ok) => Box::default(),
+            (Manner::Packets(tag), _) => {
+                let mut head = [0; HEADER_LEN];
+                reply::write_done(&mut head, tag, 0);
+                head.into()
+            }
+        };
+        Answered { text, listed: None }
+    }
+}
+
+/// `stats detail dump` in packets: its text is the value of one.
+fn detail_packets(words: &[u8], tag: Tag) -> Box<[u8]> {
+    const NAME: &[u8] = b"detailed";
+    let mut packets = vec![0; reply::stat_len(NAME, words) + reply::stat_len(b"", b"")];
+    let end = reply::write_stat(&mut packets, tag, NAME, words);
+    reply::write_stat(&mut packets[end..], tag, b"", b"");
+    packets.into()
 }
 
 #[cfg(test)]
@@ -136,18 +230,18 @@ mod tests {
 
     #[test]
     fn calls_survive_the_mesh() {
-        for call in [Call::Flush(None), Call::Flush(Some(77)), Call::ResetStats, Call::Stats(Topic::Slabs)] {
-            let (kind, argument) = call.encode();
-            assert_eq!(Call::decode(kind, argument), Some(call));
+        let step = ListingStep { shard: 200, ..ListingStep::default() };
+        for call in [
+            Call::Flush(None),
+            Call::Flush(Some(77)),
+            Call::ResetStats,
+            Call::Stats(Topic::Slabs),
+            Call::Detail(true),
+            Call::Crawl,
+            Call::List(step),
+        ] {
+            assert_eq!(Call::decode(call.encode()), Some(call));
         }
-        assert_eq!(Call::decode(9, 0), None);
-    }
-
-    #[test]
-    fn words_of_stats_are_whole_words() {
-        assert_eq!(Call::stats(b""), Ok(Call::Stats(Topic::General)));
-        assert_eq!(Call::stats(b" reset"), Ok(Call::ResetStats));
-        assert_eq!(Call::stats(b"settings"), Ok(Call::Stats(Topic::Settings)));
-        assert_eq!(Call::stats(b"r"), Err(text::ERROR));
+        assert_eq!(Call::decode([99, 0, 0]), None);
     }
 }

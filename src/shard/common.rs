@@ -1,10 +1,9 @@
 //! What shards know of each other: who sleeps, which ring to wake, how many connections each has, and the mailboxes of
 //! reports. Touched when a shard parks, accepts, closes or reports; never by a request on its own core.
 
-use super::calls::Mailbox;
+use super::calls::{Mailbox, Part};
 use super::mesh::Parked;
 use super::mesh::wire::Ticket;
-use super::snapshot::Snapshot;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -72,18 +71,18 @@ impl Common {
         self.connections[shard].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Puts a report into the asker's mailbox, before the `Done` that announces it.
-    pub fn post(&self, to: usize, ticket: Ticket, part: Option<Snapshot>) {
+    /// Puts what shard `from` has to say into the asker's mailbox, before the `Done` that announces it.
+    pub fn post(&self, to: usize, ticket: Ticket, from: usize, part: Option<Part>) {
         if let Some(part) = part {
-            self.mailboxes[to].lock().unwrap_or_else(PoisonError::into_inner).push((ticket, part));
+            self.mailboxes[to].lock().unwrap_or_else(PoisonError::into_inner).push((ticket, from, part));
         }
     }
 
-    /// Takes the report of shard `from` on a call out of our mailbox.
-    pub fn take_part(&self, own: usize, ticket: Ticket, from: usize) -> Option<Snapshot> {
+    /// Takes what shard `from` has to say to a call out of our mailbox.
+    pub fn take_part(&self, own: usize, ticket: Ticket, from: usize) -> Option<Part> {
         let mut mail = self.mailboxes[own].lock().unwrap_or_else(PoisonError::into_inner);
-        let at = mail.iter().position(|(t, part)| *t == ticket && part.shard == from)?;
-        Some(mail.swap_remove(at).1)
+        let at = mail.iter().position(|(t, shard, _)| *t == ticket && *shard == from)?;
+        Some(mail.swap_remove(at).2)
     }
 
     /// A stopping shard has closed its connections; it goes on answering peers until all have.

@@ -4,6 +4,7 @@
 //! the first byte arrives and goes back when the last reply has been sent. A place in the table is reused only after every
 //! operation that names it has ended; its generation tells answers of peers for an earlier tenant apart.
 
+use super::session::standing::Standing;
 use super::session::{ConnId, Session};
 use std::os::fd::RawFd;
 
@@ -54,6 +55,8 @@ pub struct Conn {
     pub queued: bool,
     /// It is in the list of connections with something to send.
     pub dirty: bool,
+    /// What is known of it; the session has it while there is one.
+    pub standing: Standing,
     /// Present while there is anything received, outstanding or unsent.
     pub session: Option<Box<Session>>,
 }
@@ -69,7 +72,7 @@ pub struct Conns {
 
 impl Conns {
     /// Takes a place for a new connection.
-    pub fn insert(&mut self, fd: RawFd, listener: u32, now_s: u32) -> u32 {
+    pub fn insert(&mut self, fd: RawFd, listener: u32, standing: Standing, now_s: u32) -> u32 {
         let index = self.free.pop().unwrap_or(self.places.len() as u32);
         let generation = self.places.get(index as usize).map_or(0, |conn| conn.generation);
         let conn = Conn {
@@ -83,6 +86,7 @@ impl Conns {
             waits: false,
             queued: false,
             dirty: false,
+            standing,
             session: None,
         };
         match self.places.get_mut(index as usize) {
@@ -111,9 +115,15 @@ impl Conns {
         self.get(index).filter(|conn| conn.generation == generation)
     }
 
-    /// A session for a connection that has none.
-    pub fn take_session(&mut self) -> Box<Session> {
-        self.spare.pop().unwrap_or_default()
+    /// Takes the session of a connection; one that has none gets one.
+    pub fn session_of(&mut self, index: u32) -> Box<Session> {
+        let Some(conn) = self.places.get_mut(index as usize) else { return Box::default() };
+        if let Some(session) = conn.session.take() {
+            return session;
+        }
+        let mut session = self.spare.pop().unwrap_or_default();
+        session.begin(conn.id(index), conn.standing);
+        session
     }
 
     /// Takes an idle session back.

@@ -21,6 +21,9 @@ pub struct Counters {
     pub cas_hits: u64,
     pub cas_misses: u64,
     pub cas_badval: u64,
+    pub cmd_meta: u64,
+    pub auth_cmds: u64,
+    pub auth_errors: u64,
     pub store_too_large: u64,
     pub store_no_memory: u64,
     pub bytes_read: u64,
@@ -46,7 +49,8 @@ impl Counters {
     pub fn add(&mut self, other: &Counters) {
         macro_rules! add { ($($field:ident)*) => { $(self.$field += other.$field;)* } }
         add!(cmd_get get_hits get_misses cmd_set cmd_flush cmd_touch touch_hits touch_misses delete_hits delete_misses
-            incr_hits incr_misses decr_hits decr_misses cas_hits cas_misses cas_badval store_too_large store_no_memory
+            incr_hits incr_misses decr_hits decr_misses cas_hits cas_misses cas_badval cmd_meta auth_cmds auth_errors
+            store_too_large store_no_memory
             bytes_read bytes_written conn_yields total_connections rejected_connections idle_kicks listen_disabled_num
             time_in_listen_disabled_us cmd_local cmd_forwarded cmd_for_peers receive_no_buffer);
     }

@@ -1,9 +1,10 @@
 //! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
 //!
 //! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
-//! loop; [`accept`] brings connections in; [`session`] and [`storage`] speak the protocol of one connection; [`execute`] runs
-//! a keyed request on the store; [`slots`] keeps replies in order; [`mesh`] carries what belongs to other shards; [`calls`]
-//! are commands for all shards; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it takes.
+//! loop; [`accept`] brings connections in; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
+//! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
+//! [`listing`] the one that lists keys; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! takes.
 
 pub mod accept;
 pub mod calls;
@@ -12,18 +13,19 @@ pub mod conn;
 pub mod core;
 pub mod counters;
 pub mod execute;
+pub mod keyspace;
+pub mod listing;
 pub mod mesh;
 pub mod park;
 pub mod plan;
+pub mod prefixes;
 pub mod report;
 pub mod request;
 pub mod session;
 pub mod settings;
-pub mod slots;
 pub mod snapshot;
 pub mod start;
 pub mod stop;
-pub mod storage;
 pub mod turn;
 pub mod upkeep;
 

@@ -4,6 +4,7 @@
 //! process and 4 MiB a shard at most. On top of it come connections: under 512 bytes each while idle, and while one has
 //! input that waits or answers that wait for others, its buffers (`slots`, `session`), which have limits of their own.
 
+use super::execute::words_max;
 use super::mesh;
 use crate::net::RingConfig;
 use crate::net::blocks::BlockPool;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub limit_bytes: usize,
     /// One shard's share of it.
     pub store_bytes: usize,
+    /// Bytes of the longest reply beside its value.
+    pub words_max: usize,
     /// Send blocks of one shard.
     pub blocks: usize,
     /// Bytes of its receive buffers.
@@ -54,17 +57,19 @@ const LOOP_BYTES: usize = RING.submissions as usize * 64 + RING.completions as u
 const PROCESS_BYTES: usize = 8 * 1024 * 1024;
 
 impl Plan {
-    /// The memory of `shards` shards under a limit of `limit_bytes`.
-    pub fn new(shards: usize, limit_bytes: usize) -> Plan {
+    /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes.
+    pub fn new(shards: usize, limit_bytes: usize, key_len_max: usize) -> Plan {
+        let words_max = words_max(key_len_max);
         let blocks = BLOCKS_MIN + BLOCKS_SHARED / shards;
         Plan {
             shards,
             limit_bytes,
             store_bytes: limit_bytes / shards,
+            words_max,
             blocks,
             receive_bytes: usize::from(receive_buffers(shards)) * RECEIVE_BUFFER_BYTES as usize,
             block_bytes: BlockPool::footprint_bytes(blocks),
-            mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards),
+            mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards, words_max),
             loop_bytes: LOOP_BYTES,
         }
     }
@@ -108,7 +113,7 @@ mod tests {
     fn the_fixed_budget_stays_small() {
         const MIB: usize = 1024 * 1024;
         for shards in [1, 2, 4, 8, 16, 64, 128] {
-            let plan = Plan::new(shards, 1024 * MIB);
+            let plan = Plan::new(shards, 1024 * MIB, 250);
             assert!(plan.fixed_bytes() <= 16 * MIB + shards * 4 * MIB, "{plan}");
         }
     }

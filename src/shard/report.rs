@@ -1,8 +1,9 @@
 //! A shard's part of a call, and its report about itself.
 
 use super::Shard;
-use super::calls::Call;
+use super::calls::{Call, Part};
 use super::conn::{Conn, Life};
+use super::prefixes::PrefixCounts;
 use super::snapshot::{ConnReport, Snapshot, Topic};
 use super::upkeep::STORE_STEP;
 use crate::net::listener;
@@ -10,25 +11,31 @@ use std::os::fd::AsRawFd;
 
 impl Shard {
     /// Does this shard's part of a call; what it has to say, if it is a report.
-    pub(super) fn perform(&mut self, call: Call) -> Option<Snapshot> {
+    pub(super) fn perform(&mut self, call: Call) -> Option<Part> {
         let core = &mut self.core;
         match call {
             Call::Flush(at_s) => {
-                core.store.flush(at_s, core.now_s);
+                core.keyspace.store.flush(at_s, core.keyspace.now_s);
                 // A first step towards giving the memory back; upkeep does the rest.
-                core.store.background(core.now_s, STORE_STEP);
+                core.keyspace.store.background(core.keyspace.now_s, STORE_STEP);
             }
             Call::ResetStats => {
-                core.counters = Default::default();
-                core.store.reset_counters();
+                core.keyspace.counters = Default::default();
+                core.keyspace.store.reset_counters();
+                if let Some(prefixes) = &mut core.keyspace.prefixes {
+                    prefixes.reset();
+                }
             }
-            Call::Stats(topic) => return Some(self.snapshot(topic)),
+            Call::Detail(on) => core.keyspace.count_prefixes(on),
+            Call::Crawl => core.keyspace.store.crawl_soon(),
+            Call::List(step) => return Some(Part::Listed(step.run(&mut core.keyspace))),
+            Call::Stats(topic) => return Some(Part::Report(Box::new(self.snapshot(topic)))),
         }
         None
     }
 
     fn snapshot(&self, topic: Topic) -> Snapshot {
-        let store = &self.core.store;
+        let store = &self.core.keyspace.store;
         let with_classes = matches!(topic, Topic::Items | Topic::Slabs);
         let classes = (1..=store.class_max()).filter(|_| with_classes);
         Snapshot {
@@ -37,13 +44,19 @@ impl Shard {
             connections: self.conns.count(),
             listeners: self.listeners.len(),
             accepting: self.accepting.is_open(),
-            counters: self.core.counters.clone(),
+            counters: self.core.keyspace.counters.clone(),
             store: *store.counters(),
             footprint: store.footprint(),
             classes: classes.filter_map(|class| Some((class, store.class_stats(class)?))).collect(),
+            prefixes: if topic == Topic::Detail { self.prefix_counts() } else { Vec::new() },
             conns: if topic == Topic::Conns { self.conn_reports() } else { Vec::new() },
             buffer_bytes: self.buffer_bytes,
         }
+    }
+
+    fn prefix_counts(&self) -> Vec<(Box<[u8]>, PrefixCounts)> {
+        let prefixes = self.core.keyspace.prefixes.iter();
+        prefixes.flat_map(|p| p.counts()).map(|(prefix, counts)| (prefix.into(), *counts)).collect()
     }
 
     fn conn_reports(&self) -> Vec<ConnReport> {
@@ -52,7 +65,7 @@ impl Shard {
             address: listener.name.clone(),
             listen_address: None,
             state: "conn_listening",
-            idle_s: self.core.now_s,
+            idle_s: self.core.keyspace.now_s,
         });
         listeners.chain(self.conns.iter().map(|conn| self.conn_report(conn))).collect()
     }
@@ -65,7 +78,7 @@ impl Shard {
             (Life::Open, Some(_)) => "conn_parse_cmd",
             _ => "conn_closing",
         };
-        let idle_s = self.core.now_s.saturating_sub(conn.last_command_s);
+        let idle_s = self.core.keyspace.now_s.saturating_sub(conn.last_command_s);
         ConnReport { fd: conn.fd, address, listen_address: Some(own), state, idle_s }
     }
 }

@@ -2,6 +2,7 @@
 //! switches that any thread may throw.
 
 use super::snapshot::{Snapshot, Topic};
+use crate::options::Protocol;
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +14,23 @@ const CLOCK_STARTS_AT_S: u32 = 2;
 /// Renders a report from the parts of all shards, in order of shards.
 pub type Report = dyn Fn(Topic, &[Snapshot]) -> Vec<u8> + Send + Sync;
 
+/// Whether this is the password of this user.
+pub type Users = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
+
 /// See the module comment.
 pub struct Settings {
     /// Hashes keys, the same on every shard.
     pub hasher: Hasher,
     /// Limits of the classic parser.
     pub limits: Limits,
+    /// What is spoken where the listener does not say (`-B`).
+    pub protocol: Protocol,
+    /// Who may ask for anything, if not everybody (`-Y`, `-S`).
+    pub users: Option<Box<Users>>,
+    /// What ends the prefix of a key in `stats detail` (`-D`).
+    pub prefix_delimiter: u8,
+    /// Count by key prefix from the start (`-D`).
+    pub count_prefixes: bool,
     /// Requests a connection may run in one turn (`-R`).
     pub requests_per_turn: u32,
     /// Most connections at once, listeners included (`-c`).
@@ -31,6 +43,8 @@ pub struct Settings {
     pub report: Box<Report>,
     /// What `verbosity` does.
     pub set_verbosity: fn(u8),
+    /// Says something to the operator who wants to know more (`-v`).
+    pub say: fn(&str),
     /// What `shutdown` does.
     pub shutdown: fn(),
     /// What happens when the ring of a shard fails: says so and ends the process.
@@ -49,8 +63,12 @@ impl Settings {
 
     /// When an item with this expiration time dies, in the store's terms.
     pub fn expires_s(&self, exptime: Exptime, now_s: u32) -> u32 {
-        let unix_now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        exptime.to_expires_s(now_s, unix_now_s)
+        exptime.to_expires_s(now_s, self.unix_now_s().unsigned_abs())
+    }
+
+    /// Seconds since 1970 on the wall clock.
+    pub fn unix_now_s(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
     }
 
     /// The server is to stop.

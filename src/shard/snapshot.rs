@@ -1,6 +1,7 @@
 //! What one shard reports about itself, for `stats`: numbers copied at one moment, added up and printed elsewhere.
 
 use super::counters::Counters;
+use super::prefixes::PrefixCounts;
 use crate::store::{ClassStats, Footprint, StoreCounters};
 
 /// What a report is about: the word behind `stats`.
@@ -21,9 +22,11 @@ pub enum Topic {
     Conns,
     /// `stats shards`
     Shards,
+    /// `stats detail dump`
+    Detail,
 }
 
-const TOPICS: [(Topic, &[u8]); 7] = [
+const TOPICS: [(Topic, &[u8]); 8] = [
     (Topic::General, b""),
     (Topic::Settings, b"settings"),
     (Topic::Items, b"items"),
@@ -31,6 +34,7 @@ const TOPICS: [(Topic, &[u8]); 7] = [
     (Topic::Sizes, b"sizes"),
     (Topic::Conns, b"conns"),
     (Topic::Shards, b"shards"),
+    (Topic::Detail, b"detail dump"),
 ];
 
 impl Topic {
@@ -81,6 +85,8 @@ pub struct Snapshot {
     pub footprint: Footprint,
     /// Its size classes, for `stats items` and `stats slabs`.
     pub classes: Vec<(u8, ClassStats)>,
+    /// What was counted by key prefix, for `stats detail dump`.
+    pub prefixes: Vec<(Box<[u8]>, PrefixCounts)>,
     /// Its connections, for `stats conns`.
     pub conns: Vec<ConnReport>,
     /// Bytes of receive buffers, send blocks and queues of the mesh it may use.

@@ -4,7 +4,8 @@ use super::accept::Accepting;
 use super::calls::Calls;
 use super::common::Common;
 use super::core::Core;
-use super::execute::REPLY_MAX;
+use super::execute::VALUE_COPY_MAX;
+use super::keyspace::Keyspace;
 use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RING, receive_buffers};
 use super::settings::Settings;
 use super::{Shard, mesh, park, turn, upkeep};
@@ -74,7 +75,9 @@ pub fn start(
     let mut running =
         Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new(), notices: Vec::new() };
     let (ready, started) = channel();
-    for ((id, listeners), mesh) in listeners.into_iter().enumerate().zip(mesh::connect(shards)) {
+    for ((id, listeners), mesh) in
+        listeners.into_iter().enumerate().zip(mesh::connect(shards, plan.words_max))
+    {
         let bell = Arc::new(Doorbell::new().map_err(|e| failed(id, e))?);
         running.bells.push(bell.clone());
         let parts = Parts {
@@ -144,7 +147,7 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
             return Ok(());
         }
     };
-    let notice = shard.borrow().core.store.notice().map(str::to_string);
+    let notice = shard.borrow().core.keyspace.store.notice().map(str::to_string);
     let _ = ready.send((id, Ok(notice)));
     drop(ready);
     let ring_failed = shard.borrow().core.settings.ring_failed;
@@ -174,19 +177,28 @@ fn make(parts: Parts) -> Result<Shard, String> {
     let store = Store::new(&store).map_err(|e| e.to_string())?;
     common.set_ring_fd(id, ring.fd());
     let (out, inbound) = mesh;
-    let core = Core {
+    let mut core = Core {
         id,
         shards: plan.shards,
-        store,
+        keyspace: Keyspace {
+            store,
+            counters: Default::default(),
+            now_s: settings.now_s(),
+            settings: settings.clone(),
+            prefixes: None,
+            words_max: plan.words_max,
+        },
         out,
         pool,
-        counters: Default::default(),
-        now_s: settings.now_s(),
         settings,
         calls: Calls::default(),
         released: Vec::new(),
-        scratch: Box::new([0; REPLY_MAX]),
+        scratch: vec![0; VALUE_COPY_MAX + plan.words_max].into(),
+        key_buffer: vec![0; plan.words_max].into(),
     };
+    if core.settings.count_prefixes {
+        core.keyspace.count_prefixes(true);
+    }
     let mut shard = Shard {
         core,
         ring,

@@ -5,8 +5,9 @@
 //! busy turn costs one system call.
 
 use super::Shard;
+use super::calls::Answered;
 use super::conn::{Life, Receive};
-use super::execute::{execute, stored_words};
+use super::execute::{execute, stored};
 use super::mesh::held::Held;
 use super::mesh::wire::{self, Answer, Ask};
 use super::session::{Session, Stop};
@@ -47,7 +48,7 @@ impl Shard {
     /// When the ring itself fails, which ends the shard.
     pub fn turn(&mut self, wait: Option<Duration>) -> std::io::Result<Turn> {
         self.enter(wait)?;
-        self.core.now_s = self.core.settings.now_s();
+        self.core.keyspace.now_s = self.core.settings.now_s();
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events);
         let mut busy = !events.is_empty();
@@ -102,12 +103,11 @@ impl Shard {
         if !armed {
             conn.receive = Receive::Off;
         }
-        conn.last_command_s = self.core.now_s;
-        self.core.counters.bytes_read += len as u64;
+        conn.last_command_s = self.core.keyspace.now_s;
+        self.core.keyspace.counters.bytes_read += len as u64;
         if conn.life == Life::Open {
-            let id = conn.id(index);
-            let mut session = conn.session.take().unwrap_or_else(|| self.conns.take_session());
-            let stop = session.feed(&mut self.core, id, self.buffers.filled(buffer, len));
+            let mut session = self.conns.session_of(index);
+            let stop = session.feed(&mut self.core, self.buffers.filled(buffer, len));
             self.buffers.recycle(buffer);
             self.stopped(index, session, stop);
         } else {
@@ -126,7 +126,7 @@ impl Shard {
             Stop::WaitOwn => conn.waits = true,
             Stop::Yield | Stop::WaitShared => {
                 let list = if stop == Stop::Yield { &mut self.resume } else { &mut self.shared_waiters };
-                self.core.counters.conn_yields += u64::from(stop == Stop::Yield);
+                self.core.keyspace.counters.conn_yields += u64::from(stop == Stop::Yield);
                 if !std::mem::replace(&mut conn.queued, true) {
                     list.push(index);
                 }
@@ -167,6 +167,7 @@ impl Shard {
                     conn.life = Life::Dead; // all that was asked has been answered
                 }
                 let mut session = conn.session.take().unwrap_or_default();
+                conn.standing = session.standing;
                 session.out.rest(&mut self.core.pool);
                 self.conns.give_session(session);
             } else if conn.life == Life::Closing && session.slots_are_empty() {
@@ -214,7 +215,7 @@ impl Shard {
         conn.receive = Receive::Off;
         match errno {
             libc::ENOBUFS => {
-                self.core.counters.receive_no_buffer += 1;
+                self.core.keyspace.counters.receive_no_buffer += 1;
                 self.starved.push(index);
             }
             // Our own wish, back-pressure or the end; the first may be over already.
@@ -242,7 +243,7 @@ impl Shard {
         let Some(conn) = self.conns.get(index) else { return };
         let Some(mut session) = conn.session.take() else { return };
         let len = result.max(0) as usize;
-        self.core.counters.bytes_written += len as u64;
+        self.core.keyspace.counters.bytes_written += len as u64;
         session.out.sent(len, &mut self.core.pool, &mut self.core.released);
         self.core.release_sent();
         if result < 0 && !matches!(-result, libc::EINTR | libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) {
@@ -273,7 +274,7 @@ impl Shard {
         for index in list.drain(..) {
             let Some(conn) = self.conns.get(index) else { continue };
             conn.queued = false;
-            let (id, life) = (conn.id(index), conn.life);
+            let life = conn.life;
             let Some(mut session) = conn.session.take() else { continue };
             if life != Life::Open {
                 session.drain_slots(&mut self.core);
@@ -282,7 +283,7 @@ impl Shard {
                 self.settle(index);
                 continue;
             }
-            let stop = session.resume(&mut self.core, id);
+            let stop = session.resume(&mut self.core);
             self.stopped(index, session, stop);
         }
         if self.resume.is_empty() {
@@ -305,7 +306,7 @@ impl Shard {
     fn hear_answers(&mut self, peer: usize) -> bool {
         let Some(mut queue) = self.inbound.answers[peer].take() else { return false };
         let mut busy = false;
-        while let Some(answer) = wire::next_answer(&mut queue) {
+        while let Some(answer) = wire::next_answer(&mut queue, peer) {
             busy = true;
             self.answer(peer, answer);
         }
@@ -327,13 +328,13 @@ impl Shard {
     }
 
     fn answer(&mut self, peer: usize, answer: Answer<'_>) {
-        let (ticket, call_text) = match &answer {
+        let (ticket, answered) = match &answer {
             Answer::Reply(ticket, ..) | Answer::Reserved(ticket, _) => (*ticket, None),
             Answer::Done(ticket) => {
                 let part = self.common.take_part(self.core.id, *ticket, peer);
                 match self.core.call_answered(*ticket, part) {
                     None => return,
-                    text => (*ticket, text),
+                    answered => (*ticket, answered),
                 }
             }
         };
@@ -342,13 +343,10 @@ impl Shard {
             return self.orphaned(peer, answer);
         };
         match answer {
-            Answer::Reply(_, text, value) => {
-                let value = value.map(|value| Held { owner: peer, value });
-                session.answer(&mut self.core, ticket.slot, text, value);
-            }
+            Answer::Reply(_, text, value) => session.answer(&mut self.core, ticket.slot, text, value),
             Answer::Reserved(_, result) => session.reserved(&mut self.core, result),
             Answer::Done(_) => {
-                session.answer_heap(&mut self.core, ticket.slot, call_text.unwrap_or_default())
+                session.call_answered(&mut self.core, ticket.slot, answered.unwrap_or_default())
             }
         }
         self.went_on(ticket.conn, session);
@@ -357,7 +355,7 @@ impl Shard {
     /// The connection that asked is gone: what the answer carries goes home.
     fn orphaned(&mut self, peer: usize, answer: Answer<'_>) {
         match answer {
-            Answer::Reply(_, _, Some(value)) => self.core.release(peer, value),
+            Answer::Reply(_, _, Some(held)) => self.core.release(peer, held.value),
             Answer::Reserved(_, Ok(upload)) => self.core.abandon(peer, upload),
             _ => {}
         }
@@ -367,32 +365,32 @@ impl Shard {
         let core = &mut self.core;
         match ask {
             Ask::Key(ticket, request) => {
-                core.counters.cmd_for_peers += 1;
+                core.keyspace.counters.cmd_for_peers += 1;
                 let Some(room) = core.out.answer_room(peer) else { return };
-                let text = wire::reply_room(room);
-                let reply = execute(&mut core.store, &mut core.counters, &request, core.now_s, text);
-                let len = wire::finish_reply(room, ticket, reply.len, reply.value);
+                let reply = execute(&mut core.keyspace, &request, wire::reply_room(room));
+                let value = reply.value.map(|value| Held { owner: core.id, value, line_end: reply.line_end });
+                let len = wire::finish_reply(room, ticket, reply.len, value);
                 core.out.answer_commit(peer, len);
             }
-            Ask::Reserve(ticket, r, len) => {
-                core.counters.cmd_for_peers += 1;
-                let result = core.store.reserve(r.key, r.mode(), r.flags, r.expires_s, len, core.now_s);
+            Ask::Reserve(ticket, request, len) => {
+                let keys = &mut core.keyspace;
+                keys.counters.cmd_for_peers += 1;
+                let result = keys.store.reserve(request.key, &request.write(), len, keys.now_s);
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
             }
-            Ask::Commit(ticket, r, upload) => {
-                let stored = core.store.commit(upload, r.mode(), core.now_s);
-                let words = stored_words(&mut core.counters, r.op, stored);
-                let words = if r.noreply { b"" } else { words };
+            Ask::Commit(ticket, committed, upload) => {
+                let (request, keys) = (committed.request(), &mut core.keyspace);
+                let outcome = keys.store.commit(upload, &request.write(), keys.now_s);
                 let Some(room) = core.out.answer_room(peer) else { return };
-                wire::reply_room(room)[..words.len()].copy_from_slice(words);
-                let len = wire::finish_reply(room, ticket, words.len(), None);
+                let len = stored(keys, &request, outcome, wire::reply_room(room));
+                let len = wire::finish_reply(room, ticket, len, None);
                 core.out.answer_commit(peer, len);
             }
-            Ask::Abandon(upload) => core.store.abandon(upload),
-            Ask::Release(value) => core.store.release(value),
-            Ask::Call(ticket, kind, argument) => core.call_asked(peer, ticket, kind, argument),
+            Ask::Abandon(upload) => core.keyspace.store.abandon(upload),
+            Ask::Release(value) => core.keyspace.store.release(value),
+            Ask::Call(ticket, words) => core.call_asked(peer, ticket, words),
             Ask::Adopt { fd, listener } => self.adopt(fd, listener),
         }
     }
@@ -407,12 +405,12 @@ impl Shard {
             }
             let part = self.perform(todo.call);
             if own {
-                if let Some(text) = self.core.call_answered(todo.ticket, part) {
-                    self.call_done(todo.ticket, text);
+                if let Some(answered) = self.core.call_answered(todo.ticket, part) {
+                    self.call_done(todo.ticket, answered);
                 }
                 continue;
             }
-            self.common.post(todo.origin, todo.ticket, part);
+            self.common.post(todo.origin, todo.ticket, self.core.id, part);
             if let Some(room) = self.core.out.answer_room(todo.origin) {
                 let len = wire::write_done(room, todo.ticket);
                 self.core.out.answer_commit(todo.origin, len);
@@ -420,10 +418,10 @@ impl Shard {
         }
     }
 
-    fn call_done(&mut self, ticket: wire::Ticket, text: Box<[u8]>) {
+    fn call_done(&mut self, ticket: wire::Ticket, answered: Answered) {
         let conn = self.conns.of(ticket.conn, ticket.generation);
         if let Some(mut session) = conn.and_then(|conn| conn.session.take()) {
-            session.answer_heap(&mut self.core, ticket.slot, text);
+            session.call_answered(&mut self.core, ticket.slot, answered);
             self.went_on(ticket.conn, session);
         }
     }

@@ -30,8 +30,8 @@ pub async fn look_after(shard: Rc<RefCell<Shard>>) {
 impl Shard {
     /// One bounded step; true when there is more to do now.
     fn upkeep_step(&mut self) -> bool {
-        self.core.now_s = self.core.settings.now_s();
-        let mut more = self.core.store.background(self.core.now_s, STORE_STEP);
+        self.core.keyspace.now_s = self.core.settings.now_s();
+        let mut more = self.core.keyspace.store.background(self.core.keyspace.now_s, STORE_STEP);
         if self.core.settings.idle_timeout_s > 0 {
             more |= self.close_idle();
         }
@@ -43,14 +43,14 @@ impl Shard {
         let end = self.conns.places().min(self.idle_check_at + IDLE_STEP);
         let mut closed = false;
         for index in self.idle_check_at..end {
-            let (now_s, limit_s) = (self.core.now_s, self.core.settings.idle_timeout_s);
+            let (now_s, limit_s) = (self.core.keyspace.now_s, self.core.settings.idle_timeout_s);
             let Some(conn) = self.conns.get(index) else { continue };
             if conn.life == Life::Open
                 && conn.session.is_none()
                 && now_s.saturating_sub(conn.last_command_s) > limit_s
             {
                 conn.life = Life::Dead;
-                self.core.counters.idle_kicks += 1;
+                self.core.keyspace.counters.idle_kicks += 1;
                 self.close_step(index);
                 closed = true;
             }

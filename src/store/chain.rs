@@ -46,7 +46,7 @@ impl Slab {
     /// Where the value of the item at `head` lies. Never more than one piece unless it is chained.
     pub fn segments(&self, head: Loc) -> Segments<'_> {
         let (header, at) = (self.header(head), self.arena.offset(head));
-        let value_at = header.value_at();
+        let value_at = self.value_at(head);
         let next = if header.is(state::CHAINED) { self.first_continuation(head) } else { Loc::NONE };
         let room = self.chunk_bytes(head) - value_at;
         Segments { slab: self, at: at + value_at, room, left: self.value_len(head), next }

@@ -6,7 +6,7 @@
 //! chunk by chunk, in bounded steps; it needs no list. Before anything live is evicted, the crawl gets its
 //! turn.
 //!
-//! A flush notes the CAS counter of its moment; an item is flushed when its CAS number is not newer. The
+//! A flush notes the number of the latest store of its moment; an item is flushed when its number is not newer. The
 //! numbers wrap after 2^40 stores, so "newer" means less than half the circle ahead; the first full pass of
 //! the crawl after a flush has freed every flushed item and forgets the mark, so no item can ever come round
 //! to its other side.
@@ -69,7 +69,7 @@ impl Crawl {
 /// Which flushes have happened and which is to come.
 #[derive(Debug)]
 pub struct Flush {
-    /// Items with CAS numbers up to this one are dead; None when no such item is left.
+    /// Items with numbers up to this one are dead; None when no such item is left.
     watermark: Option<u64>,
     /// The second at which to flush; `u32::MAX`: none is planned.
     pub at_s: u32,
@@ -80,6 +80,11 @@ impl Flush {
     pub fn new() -> Flush {
         Flush { watermark: None, at_s: u32::MAX }
     }
+}
+
+/// Seconds since an item's last access, modulo 2^24 (194 days).
+pub fn age_of(header: &Header, now_s: u32) -> u32 {
+    now_s.wrapping_sub(header.access()) & ACCESS_MASK
 }
 
 impl Store {
@@ -105,7 +110,7 @@ impl Store {
 
     #[cold]
     fn flush_now(&mut self) {
-        self.flush.watermark = Some(self.cas);
+        self.flush.watermark = Some(self.number);
         for page in 0..self.slab.page_count() {
             self.slab.page_mut(page).earliest_s = 0;
         }
@@ -119,13 +124,8 @@ impl Store {
             return Some(Miss::Expired);
         }
         let watermark = self.flush.watermark?;
-        let ahead = header.cas().wrapping_sub(watermark) & CAS_MASK;
+        let ahead = header.number().wrapping_sub(watermark) & CAS_MASK;
         (ahead == 0 || ahead > CAS_MASK / 2).then_some(Miss::Flushed)
-    }
-
-    /// Seconds since an item's last access, modulo 2^24 (194 days).
-    pub(super) fn age_of(&self, header: &Header) -> u32 {
-        self.now_s.wrapping_sub(header.access()) & ACCESS_MASK
     }
 
     /// Tells page and crawl that an item at `loc` expires at `expires_s` (0: never).
@@ -154,6 +154,11 @@ impl Store {
         self.crawl.running || (self.crawl.earliest_s < self.now_s && self.crawl.next_pass_s <= self.now_s)
     }
 
+    /// Lets the next pass of the crawl start without the rest it would take.
+    pub fn crawl_soon(&mut self) {
+        self.crawl.next_pass_s = 0;
+    }
+
     /// Looks at up to `budget` chunks and frees the dead items among them; returns how many those were.
     pub(super) fn crawl(&mut self, budget: usize) -> usize {
         if !self.crawl.running {
@@ -163,7 +168,7 @@ impl Store {
         let mut chunks_left = budget;
         let mut pages_left = budget * PAGES_PER_CHUNK;
         while chunks_left > 0 && pages_left > 0 {
-            if self.crawl.page == self.slab.page_count() {
+            if self.crawl.page >= self.slab.page_count() {
                 self.end_pass();
                 break;
             }

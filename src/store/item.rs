@@ -1,9 +1,12 @@
 //! The bytes of an item: a 24-byte header, extras, key, value.
 //!
 //! ```text
-//! | header 24 | chain: first continuation u32, value length u32 | client flags u32 | key | value | slack |
-//!               only when CHAINED                                 only when not 0
+//! | header 24 | chain u32 + u32 | CAS number u64 | key length u32 | client flags u32 | key | value | slack |
+//!               when CHAINED      when GIVEN_CAS   when over 254    when not 0
 //! ```
+//! The chain extra is the first continuation and the value's length. The CAS extra is the number clients see
+//! when it came from outside; the header's own number still tells the order of stores.
+//!
 //! The value length is stored only for chained items; otherwise it is what the chunk has left after the other
 //! parts and the slack, the unused bytes at the chunk's end. A slack of 255 or more leaves room to store
 //! itself: the header then says [`SLACK_IN_TAIL`] and the chunk's last four bytes hold the number.
@@ -14,8 +17,8 @@ use super::arena::Loc;
 use super::slab::Slab;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Longest key in bytes, memcached's limit. The header's `key_len` of 255 is kept free for a longer form.
-pub const KEY_LEN_MAX: usize = 250;
+/// Longest key in bytes; shorter where the largest chunk is too small for it, see `Refusal::TooLarge`.
+pub const KEY_LEN_MAX: usize = 65_535;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = size_of::<Header>();
@@ -26,6 +29,17 @@ pub const LINKS_BYTES: usize = size_of::<Links>();
 /// Where the chain extra (first continuation, value length) of a chained item lies.
 pub const CHAIN_AT: usize = HEADER_BYTES;
 
+const CHAIN_BYTES: usize = 8;
+const CAS_BYTES: usize = 8;
+const KEY_LEN_BYTES: usize = 4;
+const FLAGS_BYTES: usize = 4;
+
+/// Bytes of all extras together.
+pub const EXTRAS_MAX: usize = CHAIN_BYTES + CAS_BYTES + KEY_LEN_BYTES + FLAGS_BYTES;
+
+/// The value of `Header::key_len` that sends the reader to the extra.
+const KEY_LEN_IN_EXTRA: u8 = 255;
+
 /// The value of `Header::slack` that sends the reader to the chunk's last four bytes.
 pub const SLACK_IN_TAIL: u8 = 255;
 
@@ -35,7 +49,7 @@ pub const CAS_MASK: u64 = (1 << 40) - 1;
 /// The bits of the time of last access.
 pub const ACCESS_MASK: u32 = (1 << 24) - 1;
 
-/// The bits of `Header::state`. Bits 10 to 15 are free: stale, win sent, binary key, CAS set from outside.
+/// The bits of `Header::state`. Bits 13 to 15 are free.
 pub mod state {
     /// How often the item was read since it last moved, saturating; two bits.
     pub const FREQ: u16 = 0b11;
@@ -53,6 +67,16 @@ pub mod state {
     pub const UPLOADING: u16 = 1 << 7;
     /// Its bytes are being read elsewhere: neither change, move nor free it.
     pub const PINNED: u16 = 1 << 8;
+    /// Invalidated: still served, but whoever reads it learns that it is outdated.
+    pub const STALE: u16 = 1 << 9;
+    /// A reader was told to store a new value; the others are told that one was.
+    pub const WIN_SENT: u16 = 1 << 10;
+    /// Stored under a key that the client wrote in base64.
+    pub const BINARY_KEY: u16 = 1 << 11;
+    /// The CAS number came from outside and is stored as an extra.
+    pub const GIVEN_CAS: u16 = 1 << 12;
+    /// What readers and clients have marked: kept when only the item's form changes.
+    pub const MARKS: u16 = FETCHED | STALE | WIN_SENT | BINARY_KEY;
 }
 
 /// What a chunk holds.
@@ -126,12 +150,12 @@ impl Links {
 pub struct Header {
     /// Neighbours in the eviction queue.
     pub links: Links,
-    /// CAS number in the high 40 bits, second of last access modulo 2^24 in the low 24.
+    /// Number of its store in the high 40 bits (its CAS number, unless that was given), second of last access modulo 2^24 in the low 24.
     stamp: u64,
     /// Last second of the shard clock at which it is alive; 0: for ever.
     pub expires_s: u32,
-    /// Bytes of the key.
-    pub key_len: u8,
+    /// Bytes of the key; see [`KEY_LEN_IN_EXTRA`].
+    key_len: u8,
     /// Unused bytes at the chunk's end; see [`SLACK_IN_TAIL`].
     pub slack: u8,
     /// See [`state`].
@@ -141,20 +165,14 @@ pub struct Header {
 const _: () = assert!(size_of::<Header>() == 24 && align_of::<Header>() == 8);
 
 impl Header {
-    /// The header of a new, unlinked item.
-    pub fn new(key_len: usize, slack: u8, expires_s: u32, state: u16) -> Header {
-        let links = Links::new(ChunkKind::Item, Loc::NONE, Loc::NONE);
-        Header { links, stamp: 0, expires_s, key_len: key_len as u8, slack, state }
-    }
-
-    /// The CAS number; 0 until it is linked.
-    pub fn cas(&self) -> u64 {
+    /// The number of its store; 0 until it is linked.
+    pub fn number(&self) -> u64 {
         self.stamp >> 24
     }
 
-    /// Sets CAS number and time of last access.
-    pub fn set_stamp(&mut self, cas: u64, access_s: u32) {
-        self.stamp = (cas & CAS_MASK) << 24 | u64::from(access_s & ACCESS_MASK);
+    /// Sets number and time of last access.
+    pub fn set_stamp(&mut self, number: u64, access_s: u32) {
+        self.stamp = (number & CAS_MASK) << 24 | u64::from(access_s & ACCESS_MASK);
     }
 
     /// Second of last access modulo 2^24.
@@ -165,7 +183,7 @@ impl Header {
     /// Sets the time of last access; writes only when it changes.
     pub fn set_access(&mut self, access_s: u32) {
         if self.access() != access_s & ACCESS_MASK {
-            self.set_stamp(self.cas(), access_s);
+            self.set_stamp(self.number(), access_s);
         }
     }
 
@@ -185,21 +203,60 @@ impl Header {
     }
 
     /// Bytes from the chunk's start to the key.
+    #[inline]
     pub fn key_at(&self) -> usize {
-        HEADER_BYTES
-            + if self.is(state::CHAINED) { 8 } else { 0 }
-            + if self.is(state::HAS_FLAGS) { 4 } else { 0 }
+        self.key_len_at()
+            + if self.key_len == KEY_LEN_IN_EXTRA { KEY_LEN_BYTES } else { 0 }
+            + if self.is(state::HAS_FLAGS) { FLAGS_BYTES } else { 0 }
     }
 
-    /// Bytes from the chunk's start to the value.
-    pub fn value_at(&self) -> usize {
-        self.key_at() + usize::from(self.key_len)
+    /// Bytes from the chunk's start to the CAS extra.
+    fn cas_at(&self) -> usize {
+        HEADER_BYTES + if self.is(state::CHAINED) { CHAIN_BYTES } else { 0 }
+    }
+
+    /// Bytes from the chunk's start to the extra of the key's length.
+    fn key_len_at(&self) -> usize {
+        self.cas_at() + if self.is(state::GIVEN_CAS) { CAS_BYTES } else { 0 }
     }
 }
 
-/// Bytes an item needs apart from its value when it fits one chunk.
-pub fn fixed_bytes(key_len: usize, flags: u32) -> usize {
-    HEADER_BYTES + if flags != 0 { 4 } else { 0 } + key_len
+/// All of a new item but its value.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The client flags.
+    pub flags: u32,
+    /// Last second at which it is alive; 0: for ever.
+    pub expires_s: u32,
+    /// The marks it is born with, bits of [`state`].
+    pub marks: u16,
+    /// Its CAS number if that comes from outside.
+    pub cas: Option<u64>,
+}
+
+impl Head<'_> {
+    /// The header of a new, unlinked item.
+    fn header(&self, chained: bool, slack: u8) -> Header {
+        let state = self.marks
+            | state::UPLOADING
+            | if chained { state::CHAINED } else { 0 }
+            | if self.cas.is_some() { state::GIVEN_CAS } else { 0 }
+            | if self.flags != 0 { state::HAS_FLAGS } else { 0 };
+        let links = Links::new(ChunkKind::Item, Loc::NONE, Loc::NONE);
+        let key_len = u8::try_from(self.key.len()).unwrap_or(KEY_LEN_IN_EXTRA);
+        Header { links, stamp: 0, expires_s: self.expires_s, key_len, slack, state }
+    }
+
+    /// Bytes the item needs apart from its value when it fits one chunk.
+    pub fn fixed_bytes(&self) -> usize {
+        HEADER_BYTES
+            + if self.cas.is_some() { CAS_BYTES } else { 0 }
+            + if self.key.len() >= usize::from(KEY_LEN_IN_EXTRA) { KEY_LEN_BYTES } else { 0 }
+            + if self.flags != 0 { FLAGS_BYTES } else { 0 }
+            + self.key.len()
+    }
 }
 
 /// Items as they lie in the arena. `loc` is the location of an item's head everywhere.
@@ -220,14 +277,47 @@ impl Slab {
     /// The key.
     #[inline]
     pub fn key(&self, loc: Loc) -> &[u8] {
+        self.arena.bytes(self.arena.offset(loc) + self.header(loc).key_at(), self.key_len(loc))
+    }
+
+    #[inline]
+    fn key_len(&self, loc: Loc) -> usize {
         let header = self.header(loc);
-        self.arena.bytes(self.arena.offset(loc) + header.key_at(), usize::from(header.key_len))
+        match header.key_len {
+            KEY_LEN_IN_EXTRA => self.word(self.arena.offset(loc) + header.key_len_at()) as usize,
+            len => usize::from(len),
+        }
+    }
+
+    /// Bytes from the chunk's start to the value.
+    #[inline]
+    pub fn value_at(&self, loc: Loc) -> usize {
+        self.header(loc).key_at() + self.key_len(loc)
+    }
+
+    /// The CAS number as clients see it.
+    pub fn cas(&self, loc: Loc) -> u64 {
+        let header = self.header(loc);
+        if header.is(state::GIVEN_CAS) {
+            return *self.arena.get(self.arena.offset(loc) + header.cas_at());
+        }
+        header.number()
+    }
+
+    /// Changes the CAS extra of an item that has one.
+    pub fn set_given_cas(&mut self, loc: Loc, cas: u64) {
+        let at = self.arena.offset(loc) + self.header(loc).cas_at();
+        *self.arena.get_mut(at) = cas;
     }
 
     /// The client flags.
     pub fn flags(&self, loc: Loc) -> u32 {
         let header = self.header(loc);
-        if header.is(state::HAS_FLAGS) { self.word(self.arena.offset(loc) + header.key_at() - 4) } else { 0 }
+        if header.is(state::HAS_FLAGS) {
+            self.word(self.arena.offset(loc) + header.key_at() - FLAGS_BYTES)
+        } else {
+            0
+        }
     }
 
     /// Bytes of the value.
@@ -242,32 +332,29 @@ impl Slab {
             SLACK_IN_TAIL => self.word(at + chunk - 4) as usize,
             slack => usize::from(slack),
         };
-        chunk - header.value_at() - slack
+        chunk - self.value_at(loc) - slack
     }
 
     /// Bytes the item asked for: header, extras, key and value, and the links of its continuations.
     pub fn item_bytes(&self, loc: Loc) -> usize {
-        let (header, value_len) = (self.header(loc), self.value_len(loc));
-        let links = if header.is(state::CHAINED) {
-            LINKS_BYTES * self.continuations(header.value_at(), value_len)
+        let (value_at, value_len) = (self.value_at(loc), self.value_len(loc));
+        let links = if self.header(loc).is(state::CHAINED) {
+            LINKS_BYTES * self.continuations(value_at, value_len)
         } else {
             0
         };
-        header.value_at() + value_len + links
+        value_at + value_len + links
     }
 
     /// Writes everything of a new, unlinked item but its value: header, extras, key, slack. The chunk has at
     /// least [`Slab::head_bytes`].
-    pub fn write_head(&mut self, loc: Loc, key: &[u8], flags: u32, expires_s: u32, value_len: usize) {
+    pub fn write_head(&mut self, loc: Loc, head: &Head<'_>, value_len: usize) {
         let (at, chunk) = (self.arena.offset(loc), self.chunk_bytes(loc));
-        let need = fixed_bytes(key.len(), flags) + value_len;
+        let need = head.fixed_bytes() + value_len;
         let chained = need > self.chunk_max();
         let slack = if chained { 0 } else { chunk - need };
-        let bits = state::UPLOADING
-            | if flags != 0 { state::HAS_FLAGS } else { 0 }
-            | if chained { state::CHAINED } else { 0 };
         let slack_byte = u8::try_from(slack).unwrap_or(SLACK_IN_TAIL);
-        let header = Header::new(key.len(), slack_byte, expires_s, bits);
+        let header = head.header(chained, slack_byte);
         *self.header_mut(loc) = header;
         if slack_byte == SLACK_IN_TAIL {
             self.set_word(at + chunk - 4, slack as u32);
@@ -276,15 +363,21 @@ impl Slab {
             self.set_word(at + CHAIN_AT, 0);
             self.set_word(at + CHAIN_AT + 4, value_len as u32);
         }
-        if flags != 0 {
-            self.set_word(at + header.key_at() - 4, flags);
+        if let Some(cas) = head.cas {
+            self.set_given_cas(loc, cas);
         }
-        self.arena.bytes_mut(at + header.key_at(), key.len()).copy_from_slice(key);
+        if header.key_len == KEY_LEN_IN_EXTRA {
+            self.set_word(at + header.key_len_at(), head.key.len() as u32);
+        }
+        if head.flags != 0 {
+            self.set_word(at + header.key_at() - FLAGS_BYTES, head.flags);
+        }
+        self.arena.bytes_mut(at + header.key_at(), head.key.len()).copy_from_slice(head.key);
     }
 
-    /// Bytes of the head of an item with such a value: the largest chunk when it is chained.
-    pub fn head_bytes(&self, key_len: usize, flags: u32, value_len: usize) -> usize {
-        (fixed_bytes(key_len, flags) + value_len).min(self.chunk_max())
+    /// Bytes of the head chunk of an item with such a value: the largest chunk when it is chained.
+    pub fn head_bytes(&self, head: &Head<'_>, value_len: usize) -> usize {
+        (head.fixed_bytes() + value_len).min(self.chunk_max())
     }
 
     /// The four bytes at an offset, which is a multiple of four.
@@ -315,13 +408,22 @@ mod tests {
     }
 
     #[test]
-    fn cas_and_access_share_a_word() {
-        let mut header = Header::new(3, 0, 9, state::MAIN | state::HAS_FLAGS);
+    fn number_and_access_share_a_word() {
+        let head = Head { key: b"key", flags: 1, expires_s: 9, marks: state::STALE, cas: None };
+        let mut header = head.header(false, 0);
         header.set_stamp(CAS_MASK, 5);
         header.set_access(ACCESS_MASK + 8);
-        assert_eq!((header.cas(), header.access()), (CAS_MASK, 7));
-        assert_eq!((header.key_at(), header.value_at()), (28, 31));
+        assert_eq!((header.number(), header.access()), (CAS_MASK, 7));
         header.set_freq(9);
-        assert_eq!((header.freq(), header.is(state::MAIN)), (3, true));
+        assert_eq!((header.freq(), header.is(state::STALE)), (3, true));
+    }
+
+    #[test]
+    fn extras_take_room_only_when_they_are_there() {
+        let short = Head { key: &[b'k'; 254], flags: 0, expires_s: 0, marks: 0, cas: None };
+        let long = Head { key: &[b'k'; 255], flags: 7, cas: Some(0), ..short };
+        assert_eq!((short.header(false, 0).key_at(), short.fixed_bytes()), (24, 24 + 254));
+        assert_eq!((long.header(false, 0).key_at(), long.fixed_bytes()), (24 + 16, 24 + 16 + 255));
+        assert_eq!(long.header(true, 0).key_at(), HEADER_BYTES + EXTRAS_MAX);
     }
 }

@@ -5,20 +5,23 @@
 //! From the bottom up:
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
-//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves, `expiry` finds who is overdue,
-//!   `reclaim` gets memory;
-//! * `read` and `write` are the operations; this file has the `Store` they work on and the types they speak.
+//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
+//!   `reclaim` gets memory, `limit` changes how much there is;
+//! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
+//!   `Store` they work on.
 //!
 //! What always holds between two calls (`invariants.rs` checks it in the tests): an item that is `LINKED` is
 //! in the table once and in one queue once, and nothing else is in either; every other used chunk belongs to
 //! a linked item's chain, or to an item that is pinned or being received; every page is free, of one class,
-//! of the table or of the ghost. So `limit_bytes` is never exceeded.
+//! of the table, of the ghost or withheld. So `limit_bytes` is never exceeded, but for what is still to be
+//! emptied after it was lowered (`limit`).
 //!
 //! No operation does more than about a millisecond of work: each loop over items, chunks, pages or homes has
 //! a bound with a name, save those over the bytes of the one value at hand and the last resort of `reclaim`,
 //! which empties one page.
 
 mod arena;
+mod arith;
 mod chain;
 mod classes;
 mod counters;
@@ -27,11 +30,15 @@ mod expiry;
 mod ghost;
 mod hash;
 mod item;
+mod limit;
+mod operation;
 mod pins;
 mod read;
 mod reclaim;
+mod scan;
 mod slab;
 mod table;
+mod watch;
 mod write;
 
 #[cfg(test)]
@@ -45,8 +52,11 @@ pub use arena::HugePages;
 pub use counters::{ClassCounters, ClassStats, Footprint, StoreCounters};
 pub use hash::Hasher;
 pub use item::KEY_LEN_MAX;
+pub use limit::LimitError;
+pub use operation::{ArithRefusal, Arithmetic, Found, Key, Miss, Mode, Refusal, Write};
 pub use pins::{Pinned, PinnedSegments, Upload};
 pub use read::ItemView;
+pub use watch::{Evicted, Evictions};
 
 use arena::{Arena, Loc};
 use classes::Classes;
@@ -63,6 +73,9 @@ const PAGES_AIMED_AT: usize = 1024;
 /// Smallest and largest page.
 const PAGE_BYTES_MIN: usize = 16 << 10;
 const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Most pages that are reserved for a limit that is raised: what looks at each of them stays fast. (A store that
+/// starts with more has more.)
+const PAGES_MAX: usize = 1 << 16;
 /// Fewest pages that can work: table, ghost, reserve, one draining, and some for items.
 const PAGES_MIN: usize = 8;
 /// The smallest limit a store works with.
@@ -77,7 +90,10 @@ const GRANULE_BYTES: usize = 8;
 pub struct StoreConfig {
     /// Bytes for items, table and ghost together; the shard's part of `-m`.
     pub limit_bytes: usize,
-    /// `-I`: the largest item by memcached's formula, see [`Stored::TooLarge`].
+    /// The most `Store::set_limit` is ever to be asked for; that much address space is reserved, as far as it
+    /// can be had and items can be named in it.
+    pub limit_max_bytes: usize,
+    /// `-I`: the largest item by memcached's formula, see [`Refusal::TooLarge`].
     pub item_size_max: usize,
     /// `-f`: each size class is larger than the one before by at most this factor.
     pub growth_factor: f64,
@@ -120,83 +136,6 @@ pub enum StoreError {
     },
 }
 
-/// A key with its hash by the store's hasher.
-#[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
-    /// 1 to [`KEY_LEN_MAX`] bytes of any content.
-    pub bytes: &'a [u8],
-    /// `Hasher::hash` of the bytes.
-    pub hash: u64,
-}
-
-/// Under which condition, and how, a value is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Always.
-    Set,
-    /// Only if the key is missing.
-    Add,
-    /// Only if the key is there.
-    Replace,
-    /// Behind the value that is there.
-    Append,
-    /// Before the value that is there.
-    Prepend,
-    /// Only if the item has this CAS number.
-    Cas(u64),
-}
-
-/// What became of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// It is stored.
-    Stored,
-    /// The mode's condition failed; for append and prepend also: the result is too large or there is no
-    /// memory.
-    NotStored,
-    /// The CAS number is another one.
-    Exists,
-    /// Compare-and-swap on a missing key.
-    NotFound,
-    /// Larger than `item_size_max` by memcached's count, so that the largest value accepted is the same: 48
-    /// bytes, 8 for CAS unless it is off, the key and 1, 4 for flags unless they are 0, the value and 2. Also
-    /// a key over [`KEY_LEN_MAX`]. A `Set` has deleted the old item.
-    TooLarge,
-    /// No memory to be had. A `Set` has deleted the old item.
-    NoMemory,
-}
-
-/// Why a lookup found nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Miss {
-    /// No such key.
-    Absent,
-    /// There was one, its time was up.
-    Expired,
-    /// There was one, a flush killed it.
-    Flushed,
-}
-
-/// The result of an increment or decrement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arith {
-    /// The new number.
-    Value(u64),
-    /// No such key.
-    NotFound,
-    /// The value is not a decimal number below 2^64.
-    NonNumeric,
-    /// The number grew and there is no memory for it.
-    NoMemory,
-}
-
-/// An item that was found. Valid until the next call that takes the store mutably, except `pin`; keeping it
-/// longer is an error of the caller: it then names some other item or none, and using it may panic.
-#[derive(Clone, Copy, Debug)]
-pub struct Found {
-    loc: Loc,
-}
-
 /// One shard's data.
 #[derive(Debug)]
 pub struct Store {
@@ -212,8 +151,8 @@ pub struct Store {
     tokens_out: usize,
     /// The next chunk of the draining page to visit.
     drain_next: u32,
-    /// The CAS number given last.
-    cas: u64,
+    /// The number of the latest store: the CAS number of its item, unless that was given one.
+    number: u64,
     now_s: u32,
     may_evict: bool,
     with_cas: bool,
@@ -221,6 +160,8 @@ pub struct Store {
     hasher: Hasher,
     counters: StoreCounters,
     class_counters: Vec<ClassCounters>,
+    /// The evictions of late, while somebody watches.
+    evictions: Option<Evictions>,
     notice: Option<String>,
 }
 
@@ -235,11 +176,13 @@ impl Store {
         }
         let len = limit_bytes / page_bytes * page_bytes;
         let granule_bytes = GRANULE_BYTES.max((len >> 31).next_power_of_two());
+        let len_max = config.limit_max_bytes.min(PAGES_MAX * page_bytes).min(granule_bytes << 31);
+        let len_max = len.max(len_max / page_bytes * page_bytes);
         let smallest = (HEADER_BYTES + config.min_item_bytes).max(CHUNK_BYTES_MIN);
         let classes =
             Classes::new(len / page_bytes, page_bytes, granule_bytes, smallest, config.growth_factor);
         let (arena, notice) =
-            Arena::new(len, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
+            Arena::new(len, len_max, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
                 .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
         let mut slab = Slab::new(arena, page_bytes, classes);
         // The table has the first page, so no item is ever at location 0, which means "none".
@@ -261,7 +204,7 @@ impl Store {
             pins: HashMap::new(),
             tokens_out: 0,
             drain_next: 0,
-            cas: 0,
+            number: 0,
             now_s: 0,
             may_evict: config.evict,
             with_cas: config.cas,
@@ -269,20 +212,22 @@ impl Store {
             hasher: config.hasher.clone(),
             counters: StoreCounters::default(),
             class_counters: vec![ClassCounters::default(); classes],
+            evictions: None,
             notice,
         })
     }
 
-    /// Work that should not wait for a request: table growth, the reserve of pages, the crawl. Looks at up to
+    /// Work that should not wait for a request: table growth, the reserve of pages, the limit, the crawl. Looks at up to
     /// about `budget` chunks or homes. True: there is more to do now.
     pub fn background(&mut self, now_s: u32, budget: usize) -> bool {
         self.tick(now_s);
         self.tend_table(budget);
         self.tend_reserve(budget);
+        let limit_wanted = self.tend_limit(budget);
         if self.crawl_wanted() {
             self.crawl(budget);
         }
-        self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
+        limit_wanted || self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
     /// What was counted.
@@ -308,8 +253,10 @@ impl Store {
         }
         let stock = self.slab.stock(class);
         let tails = [self.queues.small.tail, self.queues.main.tail];
-        let ages =
-            tails.iter().filter(|tail| !tail.is_none()).map(|&tail| self.age_of(self.slab.header(tail)));
+        let ages = tails
+            .iter()
+            .filter(|tail| !tail.is_none())
+            .map(|&tail| expiry::age_of(self.slab.header(tail), self.now_s));
         Some(ClassStats {
             chunk_size: self.slab.classes.size(class),
             chunks_per_page: stock.per_page,
@@ -326,7 +273,9 @@ impl Store {
         let items = (0..self.slab.page_count()).filter(|&page| self.slab.class_of_page(page).is_some());
         Footprint {
             page_bytes: self.slab.page_bytes(),
-            pages_total: self.slab.page_count(),
+            limit_bytes: self.slab.pages_allowed() as usize * self.slab.page_bytes(),
+            pages_total: self.slab.pages_held(),
+            pages_over: self.slab.pages_over(),
             pages_free: self.slab.free_pages(),
             pages_items: items.count() as u32,
             pages_table: self.table.page_count() as u32,
@@ -398,12 +347,12 @@ impl Store {
         }
     }
 
-    /// Marks an item that is now in table and queue as stored: state, CAS number, time, counters.
+    /// Marks an item that is now in table and queue as stored: state, number, time, counters.
     fn note_linked(&mut self, loc: Loc) {
-        let (cas, now_s) = (self.next_cas(), self.now_s);
+        let (number, now_s) = (self.next_number(), self.now_s);
         let header = self.slab.header_mut(loc);
         header.state = header.state & !state::UPLOADING | state::LINKED;
-        header.set_stamp(cas, now_s);
+        header.set_stamp(number, now_s);
         let expires_s = header.expires_s;
         self.note_expiry(loc, expires_s);
         let bytes = self.slab.item_bytes(loc) as u64;
@@ -415,11 +364,11 @@ impl Store {
         class.mem_requested += bytes;
     }
 
-    /// A CAS number never given before (within 2^40). 0 means "no CAS"; it is skipped when the counter comes
+    /// A number no store had before (within 2^40). 0 means "no CAS"; it is skipped when the counter comes
     /// round.
-    fn next_cas(&mut self) -> u64 {
-        self.cas = if self.cas == item::CAS_MASK { 1 } else { self.cas + 1 };
-        self.cas
+    fn next_number(&mut self) -> u64 {
+        self.number = if self.number == item::CAS_MASK { 1 } else { self.number + 1 };
+        self.number
     }
 
     /// The reverse of `note_linked`, before an item leaves table and queue or changes.

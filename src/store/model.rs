@@ -2,6 +2,7 @@
 //! evictions, drains, table growth and chains happen all the time. Values are compared byte for byte; the
 //! invariants are checked every few steps.
 
+use super::tests::oracle::{self, Entry, ITEM_SIZE_MAX, Marks};
 use super::*;
 use std::collections::HashMap;
 
@@ -22,20 +23,11 @@ impl Random {
     }
 }
 
-/// What the map knows about an item.
-#[derive(Clone)]
-struct Entry {
-    value: Vec<u8>,
-    flags: u32,
-    expires_s: u32,
-    cas: u64,
-}
-
 struct PendingUpload {
     upload: Upload,
     key: Vec<u8>,
-    mode: Mode,
-    entry: Entry,
+    write: Write,
+    value: Vec<u8>,
 }
 
 /// What a run is like.
@@ -48,17 +40,33 @@ struct Scene {
     long_pct: u64,
     /// One step in so many thousand is a flush.
     flush_in: u64,
+    /// The limit changes all the time.
+    elastic: bool,
     /// Steps from one check of the invariants to the next.
     check_every: usize,
 }
 
 /// A few hundred items, many of them chains, in sixteen pages.
-const NARROW: Scene =
-    Scene { evict: true, limit_bytes: 256 << 10, keys: 400, long_pct: 15, flush_in: 4, check_every: 64 };
+const NARROW: Scene = Scene {
+    evict: true,
+    limit_bytes: 256 << 10,
+    keys: 400,
+    long_pct: 15,
+    flush_in: 4,
+    elastic: false,
+    check_every: 64,
+};
 
 /// Thousands of small items, so that the table grows again and again.
-const WIDE: Scene =
-    Scene { evict: true, limit_bytes: 512 << 10, keys: 12_000, long_pct: 1, flush_in: 40, check_every: 1024 };
+const WIDE: Scene = Scene {
+    evict: true,
+    limit_bytes: 512 << 10,
+    keys: 12_000,
+    long_pct: 1,
+    flush_in: 40,
+    elastic: false,
+    check_every: 1024,
+};
 
 struct Model {
     store: Store,
@@ -74,12 +82,11 @@ struct Model {
     hits: u64,
 }
 
-const ITEM_SIZE_MAX: usize = 24 << 10;
-
 impl Model {
     fn new(seed: u64, scene: Scene) -> Model {
         let store = Store::new(&StoreConfig {
             limit_bytes: scene.limit_bytes,
+            limit_max_bytes: 4 * scene.limit_bytes,
             item_size_max: ITEM_SIZE_MAX,
             growth_factor: 1.25,
             min_item_bytes: 8,
@@ -106,7 +113,8 @@ impl Model {
     fn key(&mut self) -> Vec<u8> {
         let id = self.random.below(self.scene.keys);
         let mut key = format!("key-{id}").into_bytes();
-        key.resize(key.len() + (id % 7) as usize * (id % 5) as usize * 5, b'.');
+        let more = if id % 40 == 7 { 240 + id * 37 % 3900 } else { id % 7 * (id % 5) * 5 };
+        key.resize(key.len() + more as usize, b'.');
         key
     }
 
@@ -164,31 +172,34 @@ impl Model {
         let key = self.key();
         self.synchronise(&key);
         match self.random.below(1000) {
-            0..300 => self.read(&key),
-            300..650 => self.store_value(&key),
-            650..700 => self.reserve(&key),
-            700..750 => self.finish_upload(),
-            750..800 => self.arith(&key),
-            800..850 => {
-                let deleted = self.store.delete(self.hashed(&key), self.now_s);
-                assert_eq!(deleted, self.map.remove(&key).is_some());
-            }
-            850..900 => self.touch(&key),
+            0..280 => self.read(&key),
+            280..600 => self.store_value(&key),
+            600..650 => self.reserve(&key),
+            650..700 => self.finish_upload(),
+            700..760 => self.arith(&key),
+            760..800 => self.delete(&key),
+            800..840 => self.invalidate(&key),
+            840..880 => self.touch(&key),
+            880..900 => self.take_win(&key),
             900..930 => self.pin(&key),
-            930..960 => self.release(),
-            960..999 => _ = self.store.background(self.now_s, 1 + self.random.below(200) as usize),
+            930..955 => self.release(),
+            955..960 if self.scene.elastic => self.set_limit(),
+            955..999 => _ = self.store.background(self.now_s, 1 + self.random.below(200) as usize),
             _ if self.random.below(self.scene.flush_in) == 0 => self.flush(),
             _ => {}
         }
         self.learn_cas(&key);
     }
 
-    /// Reads the CAS number an operation gave, and checks that what the map has is there, and the other way
-    /// round.
+    /// Learns the CAS number an operation chose, checks one it was given, and that what the map has is there,
+    /// and the other way round.
     fn learn_cas(&mut self, key: &[u8]) {
-        let found = self.store.peek(self.hashed(key), self.now_s);
+        let found = self.store.look(self.hashed(key), self.now_s);
         match (found, self.map.get_mut(key)) {
-            (Ok(found), Some(entry)) => entry.cas = self.store.item(found).cas(),
+            (Ok(found), Some(entry)) => {
+                let cas = self.store.item(found).cas();
+                assert_eq!(*entry.cas.get_or_insert(cas), cas);
+            }
             (Err(_), Some(entry)) if entry.expires_s != 0 && entry.expires_s < self.now_s => {}
             (Err(_), Some(_)) => {
                 assert!(self.scene.evict, "the item just stored is missing");
@@ -197,6 +208,11 @@ impl Model {
             (Ok(_), None) => panic!("an item nobody stored"),
             (Err(_), None) => {}
         }
+    }
+
+    fn marks(&self, found: Found) -> Marks {
+        let item = self.store.item(found);
+        Marks { stale: item.is_stale(), win_sent: item.win_sent(), binary_key: item.has_binary_key() }
     }
 
     fn read(&mut self, key: &[u8]) {
@@ -211,7 +227,8 @@ impl Model {
         assert_eq!(self.store.copy_value(found, &mut copy), entry.value.len());
         assert!(copy == entry.value, "torn or foreign value under {:?}", String::from_utf8_lossy(key));
         assert!(item.value().is_none_or(|value| value == entry.value));
-        assert_eq!((item.key(), item.flags(), item.cas()), (key, entry.flags, entry.cas));
+        assert_eq!((item.key(), item.flags(), Some(item.cas())), (key, entry.flags, entry.cas));
+        assert_eq!(self.marks(found), entry.marks);
         assert_eq!(
             (item.expires_s(), item.fetched(), item.last_access_s()),
             (entry.expires_s, true, self.now_s)
@@ -219,102 +236,70 @@ impl Model {
         self.hits += 1;
     }
 
-    fn mode(&mut self, old: Option<u64>) -> Mode {
-        match self.random.below(12) {
-            0 => Mode::Add,
-            1 => Mode::Replace,
-            2 => Mode::Append,
-            3 => Mode::Prepend,
-            4 => Mode::Cas(old.unwrap_or(3)),
-            5 => Mode::Cas(0),
-            _ => Mode::Set,
-        }
+    fn write(&mut self, key: &[u8]) -> Write {
+        let expires_s = self.expires_s();
+        oracle::random_write(&mut self.random, self.map.get(key), expires_s)
     }
 
-    fn too_large(key: &[u8], flags: u32, value_len: usize) -> bool {
-        48 + 8 + key.len() + 1 + if flags != 0 { 4 } else { 0 } + value_len + 2 > ITEM_SIZE_MAX
-    }
-
-    /// What must come out, and what is stored then.
-    fn expected(&self, key: &[u8], mode: Mode, new: &Entry) -> (Stored, Option<Entry>) {
-        let old = self.map.get(key);
-        let joined = |old: &Entry, value: Vec<u8>| {
-            let fits = !Model::too_large(key, old.flags, value.len());
-            if fits {
-                (Stored::Stored, Some(Entry { value, ..old.clone() }))
-            } else {
-                (Stored::NotStored, None)
-            }
-        };
-        match (mode, old) {
-            (Mode::Add, Some(_)) => (Stored::NotStored, None),
-            (Mode::Replace | Mode::Append | Mode::Prepend, None) => (Stored::NotStored, None),
-            (Mode::Cas(_), None) => (Stored::NotFound, None),
-            (Mode::Cas(cas), Some(old)) if cas != old.cas => (Stored::Exists, None),
-            (Mode::Append, Some(old)) => joined(old, [&old.value[..], &new.value].concat()),
-            (Mode::Prepend, Some(old)) => joined(old, [&new.value[..], &old.value].concat()),
-            _ => (Stored::Stored, Some(new.clone())),
-        }
-    }
-
-    /// Compares what came out and brings the map up to it.
-    fn settle(&mut self, key: &[u8], mode: Mode, got: Stored, expected: (Stored, Option<Entry>)) {
-        let joining = matches!(mode, Mode::Append | Mode::Prepend);
-        if got == Stored::NoMemory || (joining && got != expected.0 && got == Stored::NotStored) {
+    /// Compares what came out with what must, and brings the map up to it.
+    fn settle(
+        &mut self,
+        key: &[u8],
+        write: &Write,
+        got: Result<Found, Refusal>,
+        expected: Result<Entry, Refusal>,
+    ) {
+        let extends = matches!(write.mode, Mode::Append | Mode::Prepend);
+        let unlucky = extends && expected.is_ok() && got == Err(Refusal::NotStored);
+        if got == Err(Refusal::NoMemory) || unlucky {
             self.no_memory += 1;
-            if mode == Mode::Set {
+            if oracle::is_plain_set(write) {
                 self.map.remove(key);
             }
             return;
         }
-        assert_eq!(got, expected.0, "{mode:?}");
-        if let Some(entry) = expected.1 {
-            self.map.insert(key.to_vec(), entry);
+        match (got, expected) {
+            (Ok(found), Ok(entry)) => {
+                let item = self.store.item(found);
+                assert_eq!((item.key(), item.value_len()), (key, entry.value.len()));
+                self.map.insert(key.to_vec(), entry);
+            }
+            (Err(got), Err(expected)) => assert_eq!(got, expected, "{write:?}"),
+            (got, expected) => panic!("{got:?} is not {expected:?}: {write:?}"),
+        }
+    }
+
+    fn refused_too_large(&mut self, key: &[u8], write: &Write, got: Option<Refusal>) {
+        assert_eq!(got, Some(Refusal::TooLarge));
+        if oracle::is_plain_set(write) {
+            self.map.remove(key);
         }
     }
 
     fn store_value(&mut self, key: &[u8]) {
-        let entry = self.new_entry(key);
-        let mode = self.mode(self.map.get(key).map(|old| old.cas));
-        let now_s = self.now_s;
-        let got = self.store.set(self.hashed(key), mode, entry.flags, entry.expires_s, &entry.value, now_s);
-        if Model::too_large(key, entry.flags, entry.value.len()) {
-            assert_eq!(got, Stored::TooLarge);
-            if mode == Mode::Set {
-                self.map.remove(key);
-            }
-            return;
+        let (write, value) = (self.write(key), self.value(key));
+        let got = self.store.set(self.hashed(key), &write, &value, self.now_s);
+        if oracle::too_large(key, write.flags, value.len()) {
+            return self.refused_too_large(key, &write, got.err());
         }
-        let expected = self.expected(key, mode, &entry);
-        self.settle(key, mode, got, expected);
-    }
-
-    fn new_entry(&mut self, key: &[u8]) -> Entry {
-        let flags = if self.random.below(3) == 0 { self.random.next() as u32 } else { 0 };
-        Entry { value: self.value(key), flags, expires_s: self.expires_s(), cas: 0 }
+        let expected = oracle::written(key, self.map.get(key), &write, &value);
+        self.settle(key, &write, got, expected);
     }
 
     fn reserve(&mut self, key: &[u8]) {
         if self.uploads.len() >= 3 {
             return;
         }
-        let entry = self.new_entry(key);
-        let mode = self.mode(self.map.get(key).map(|old| old.cas));
-        let (len, now_s) = (entry.value.len(), self.now_s);
-        match self.store.reserve(self.hashed(key), mode, entry.flags, entry.expires_s, len, now_s) {
+        let (write, value) = (self.write(key), self.value(key));
+        let too_large = oracle::too_large(key, write.flags, value.len());
+        match self.store.reserve(self.hashed(key), &write, value.len(), self.now_s) {
             Ok(mut upload) => {
-                let half = entry.value.len() / 2;
-                assert_eq!(upload.write(&entry.value[..half]), half);
-                self.uploads.push(PendingUpload { upload, key: key.to_vec(), mode, entry });
+                let half = value.len() / 2;
+                assert_eq!(upload.write(&value[..half]), half);
+                self.uploads.push(PendingUpload { upload, key: key.to_vec(), write, value });
             }
-            Err(why) => {
-                let too_large = Model::too_large(key, entry.flags, len);
-                assert_eq!(why, if too_large { Stored::TooLarge } else { Stored::NoMemory });
-                self.no_memory += u64::from(!too_large);
-                if mode == Mode::Set {
-                    self.map.remove(key);
-                }
-            }
+            Err(why) if too_large => self.refused_too_large(key, &write, Some(why)),
+            Err(why) => self.settle(key, &write, Err(why), Err(Refusal::NoMemory)),
         }
     }
 
@@ -323,7 +308,7 @@ impl Model {
         if self.uploads.is_empty() {
             return;
         }
-        let PendingUpload { upload, key, mode, entry } = self.uploads.remove(0);
+        let PendingUpload { upload, key, write, value } = self.uploads.remove(0);
         let raw = upload.into_raw();
         // SAFETY: the words come from `into_raw` just above.
         #[allow(unsafe_code)]
@@ -331,7 +316,7 @@ impl Model {
         if self.random.below(4) == 0 {
             return self.store.abandon(upload);
         }
-        let rest = &entry.value[entry.value.len() / 2..];
+        let rest = &value[value.len() / 2..];
         assert_eq!(upload.remaining(), rest.len());
         let mut done = 0;
         while done < rest.len() {
@@ -342,37 +327,96 @@ impl Model {
             done += len;
         }
         self.synchronise(&key);
-        let expected = self.expected(&key, mode, &entry);
-        let got = self.store.commit(upload, mode, self.now_s);
-        self.settle(&key, mode, got, expected);
+        let expected = oracle::written(&key, self.map.get(&key), &write, &value);
+        let got = self.store.commit(upload, &write, self.now_s);
+        self.settle(&key, &write, got, expected);
         self.learn_cas(&key);
     }
 
+    /// A number to compare with, now and then: the right one or another one.
+    fn compare(&mut self, key: &[u8]) -> Option<u64> {
+        let cas = self.map.get(key).and_then(|entry| entry.cas).unwrap_or(7);
+        match self.random.below(6) {
+            0 => Some(cas),
+            1 => Some(cas.wrapping_add(1)),
+            _ => None,
+        }
+    }
+
     fn arith(&mut self, key: &[u8]) {
-        let (delta, increment) = (self.random.below(1500), self.random.below(2) == 0);
-        let got = self.store.arith(self.hashed(key), delta, increment, self.now_s);
-        let Some(entry) = self.map.get_mut(key) else {
-            return assert_eq!(got, Arith::NotFound);
+        let change = Arithmetic {
+            delta: self.random.below(1500),
+            increment: self.random.below(2) == 0,
+            compare: self.compare(key),
+            cas: oracle::random_cas(&mut self.random),
+            expires_s: (self.random.below(5) == 0).then(|| self.expires_s()),
         };
-        // Chained values are not numbers, whatever they begin with.
-        let text = String::from_utf8_lossy(&entry.value[..entry.value.len().min(30)]).into_owned();
-        let number = text.split_ascii_whitespace().next().and_then(|word| word.parse::<u64>().ok());
-        let (Some(number), false) = (number, got == Arith::NonNumeric && entry.value.len() > 3000) else {
-            return assert_eq!(got, Arith::NonNumeric, "{text:?}");
-        };
-        let number = if increment { number + delta } else { number.saturating_sub(delta) };
-        if got == Arith::NoMemory {
+        let found = self.store.look(self.hashed(key), self.now_s);
+        let chained = found.is_ok_and(|found| self.store.item(found).value().is_none());
+        let expected = oracle::changed(self.map.get(key), &change, chained);
+        let got = self.store.arith(self.hashed(key), &change, self.now_s);
+        if got == Err(ArithRefusal::NoMemory) && expected.is_ok() {
             self.no_memory += 1;
             return;
         }
-        assert_eq!(got, Arith::Value(number));
-        let pinned_copy = self.pins.iter().any(|(_, value)| *value == entry.value);
+        assert_eq!(got.map(|(number, _)| number), expected);
+        let Ok((number, found)) = got else { return };
         let digits = number.to_string().into_bytes();
-        let found = self.store.peek(Key { bytes: key, hash: self.store.hasher.hash(key) }, self.now_s);
-        let len = self.store.item(found.expect("just changed")).value_len();
-        assert!(len == digits.len().max(entry.value.len()) || (pinned_copy && len == digits.len()));
+        let (len, marks) = (self.store.item(found).value_len(), self.marks(found));
+        let entry = self.map.get_mut(key).expect("the oracle found it");
+        let pinned_copy = self.pins.iter().any(|(_, value)| *value == entry.value);
+        let in_place = len == entry.value.len() && digits.len() <= len;
+        assert!(in_place || pinned_copy || digits.len() > entry.value.len());
+        assert!(in_place || len == digits.len());
+        if !in_place || (pinned_copy && marks == Marks::default()) {
+            entry.marks = Marks::default();
+        }
         entry.value = digits;
         entry.value.resize(len, b' ');
+        entry.cas = change.cas;
+        entry.expires_s = change.expires_s.unwrap_or(entry.expires_s);
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        let compare = self.compare(key);
+        let expected = match self.map.get(key) {
+            None => Err(Refusal::NotFound),
+            Some(entry) if compare.is_some() && compare != entry.cas => Err(Refusal::Exists),
+            Some(_) => Ok(()),
+        };
+        assert_eq!(self.store.delete_if(self.hashed(key), compare, self.now_s), expected);
+        if expected.is_ok() {
+            self.map.remove(key);
+        }
+    }
+
+    fn invalidate(&mut self, key: &[u8]) {
+        let Ok(found) = self.store.look(self.hashed(key), self.now_s) else { return };
+        let fetched = self.store.item(found).fetched();
+        let expires_s = (self.random.below(3) == 0).then(|| self.expires_s());
+        let cas = oracle::random_cas(&mut self.random);
+        let entry = self.map.get_mut(key).expect("an item nobody stored");
+        match self.store.invalidate(found, expires_s, cas) {
+            Ok(found) => {
+                let item = self.store.item(found);
+                assert_eq!((item.key(), item.fetched()), (key, fetched));
+                assert!(cas.is_some() || Some(item.cas()) != entry.cas, "the number is the old one");
+                entry.cas = cas;
+                entry.expires_s = expires_s.unwrap_or(entry.expires_s);
+                entry.marks = Marks { stale: true, win_sent: false, ..entry.marks };
+            }
+            Err(why) => {
+                assert_eq!((why, cas.is_some()), (Refusal::NoMemory, true));
+                self.no_memory += 1;
+            }
+        }
+    }
+
+    fn take_win(&mut self, key: &[u8]) {
+        let Ok(found) = self.store.look(self.hashed(key), self.now_s) else { return };
+        let entry = self.map.get_mut(key).expect("an item nobody stored");
+        assert_eq!(self.store.take_win(found), !entry.marks.win_sent);
+        entry.marks.win_sent = true;
     }
 
     fn touch(&mut self, key: &[u8]) {
@@ -412,6 +456,15 @@ impl Model {
         self.flush_at_s = if delay_s == 0 { u32::MAX } else { self.now_s + delay_s };
     }
 
+    fn set_limit(&mut self) {
+        let limit_bytes = self.scene.limit_bytes / 8 * (3 + self.random.below(29) as usize);
+        match self.store.set_limit(limit_bytes) {
+            Ok(()) => assert!(limit_bytes - self.store.footprint().limit_bytes < 16 << 10),
+            Err(LimitError::TooSmall { least_bytes, .. }) => assert!(least_bytes > limit_bytes),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Gives all tokens back and checks that nothing is left once everything is deleted.
     fn finish(mut self) {
         while !self.pins.is_empty() {
@@ -425,7 +478,7 @@ impl Model {
         self.store.check();
         assert_eq!(self.store.counters.curr_items, 0);
         let footprint = self.store.footprint();
-        assert_eq!(footprint.pages_items, 0);
+        assert_eq!((footprint.pages_items, footprint.pages_over), (0, 0));
         assert!(self.hits > 200, "{} hits", self.hits);
     }
 }
@@ -444,8 +497,8 @@ fn run(seed: u64, scene: Scene, steps: usize) -> Model {
 #[test]
 fn behaves_like_a_map_that_forgets() {
     for seed in 0..6 {
-        let model = run(seed, NARROW, 20_000);
-        assert!(model.store.counters.evictions > 500, "nothing was evicted");
+        let model = run(seed, NARROW, 30_000);
+        assert!(model.store.counters.evictions > 500, "{} were evicted", model.store.counters.evictions);
         assert!(model.store.counters.slabs_moved > 10, "no page was moved");
         assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
         model.finish();
@@ -456,7 +509,7 @@ fn behaves_like_a_map_that_forgets() {
 fn behaves_like_a_map_while_the_table_grows() {
     let model = run(20, WIDE, 200_000);
     assert!(model.store.table.page_count() > 1, "the table never grew");
-    assert!(model.store.counters.evictions > 500, "nothing was evicted");
+    assert!(model.store.counters.evictions > 500, "{} were evicted", model.store.counters.evictions);
     assert_eq!(model.no_memory, 0);
     model.finish();
 }
@@ -469,4 +522,17 @@ fn without_evictions_behaves_like_a_map() {
         assert!(model.no_memory > 0, "memory never ran out");
         model.finish();
     }
+}
+
+#[test]
+fn behaves_like_a_map_under_a_limit_that_changes() {
+    for seed in 30..33 {
+        let model = run(seed, Scene { elastic: true, ..NARROW }, 20_000);
+        assert!(model.store.counters.evictions > 200, "{} were evicted", model.store.counters.evictions);
+        assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
+        model.finish();
+    }
+    let model = run(33, Scene { elastic: true, evict: false, keys: 200, ..NARROW }, 20_000);
+    assert_eq!(model.store.counters.evictions, 0);
+    model.finish();
 }

@@ -233,9 +233,8 @@ impl Store {
         assert_eq!(self.find(key), Some(head), "pin of an item that is gone");
         *self.pins.entry(head).or_insert(0) += 1;
         self.tokens_out += 1;
-        let header = self.slab.header_mut(head);
-        header.state |= state::PINNED;
-        let value_at = header.value_at() as u32;
+        self.slab.header_mut(head).state |= state::PINNED;
+        let value_at = self.slab.value_at(head) as u32;
         let value_len = self.slab.value_len(head) as u32;
         Pinned { geometry: self.slab.arena.geometry(), head, value_at, value_len }
     }
@@ -261,7 +260,7 @@ impl Store {
     /// A token for a built, unlinked item whose value starts at its first byte.
     pub(super) fn new_upload(&mut self, head: Loc) -> Upload {
         self.tokens_out += 1;
-        let position = self.slab.header(head).value_at() as u32;
+        let position = self.slab.value_at(head) as u32;
         let remaining = self.slab.value_len(head) as u32;
         Upload { geometry: self.slab.arena.geometry(), head, current: head, position, remaining }
     }

@@ -1,43 +1,63 @@
 //! Reading: lookups, what a found item looks like, prefetching.
 
 use super::arena::Loc;
+use super::expiry::age_of;
 use super::item::{ACCESS_MASK, state};
 use super::{Found, Key, Miss, Store};
 
 impl Store {
-    /// The item of a key, for a client that reads it: marks the hit.
+    /// The item of a key, for a client that reads it: `look` and `note_read`.
     #[inline]
     pub fn get(&mut self, key: Key<'_>, now_s: u32) -> Result<Found, Miss> {
-        self.tick(now_s);
-        match self.find_live(key) {
-            Ok(loc) => {
-                self.mark_hit(loc);
-                self.class_counters(loc).get_hits += 1;
-                Ok(Found { loc })
-            }
-            Err(miss) => Err(self.note_miss(miss)),
-        }
-    }
-
-    /// The item of a key, without marking anything.
-    pub fn peek(&mut self, key: Key<'_>, now_s: u32) -> Result<Found, Miss> {
-        self.tick(now_s);
-        self.find_live(key).map(|loc| Found { loc })
+        let found = self.look(key, now_s)?;
+        self.note_read(found);
+        Ok(found)
     }
 
     /// Like `get`, and sets the item's expiry time (`touch`, `gat`).
     pub fn touch(&mut self, key: Key<'_>, expires_s: u32, now_s: u32) -> Result<Found, Miss> {
+        let found = self.look(key, now_s)?;
+        self.note_touch(found);
+        self.set_expiry(found, expires_s);
+        Ok(found)
+    }
+
+    /// The item of a key, without marking anything; a dead one is counted.
+    #[inline]
+    pub fn look(&mut self, key: Key<'_>, now_s: u32) -> Result<Found, Miss> {
         self.tick(now_s);
         match self.find_live(key) {
-            Ok(loc) => {
-                self.mark_hit(loc);
-                self.class_counters(loc).touch_hits += 1;
-                self.slab.header_mut(loc).expires_s = expires_s;
-                self.note_expiry(loc, expires_s);
-                Ok(Found { loc })
-            }
+            Ok(loc) => Ok(Found { loc }),
             Err(miss) => Err(self.note_miss(miss)),
         }
+    }
+
+    /// Marks and counts that a client reads the item.
+    #[inline]
+    pub fn note_read(&mut self, found: Found) {
+        self.mark_hit(found.loc);
+        self.class_counters(found.loc).get_hits += 1;
+    }
+
+    /// Marks and counts that a client touches the item.
+    pub fn note_touch(&mut self, found: Found) {
+        self.mark_hit(found.loc);
+        self.class_counters(found.loc).touch_hits += 1;
+    }
+
+    /// Sets the last second at which the item is alive; 0: for ever.
+    pub fn set_expiry(&mut self, found: Found, expires_s: u32) {
+        self.slab.header_mut(found.loc).expires_s = expires_s;
+        self.note_expiry(found.loc, expires_s);
+    }
+
+    /// Tells one reader to store a new value: true for the first who asks, until the item is replaced or
+    /// invalidated.
+    pub fn take_win(&mut self, found: Found) -> bool {
+        let header = self.slab.header_mut(found.loc);
+        let first = !header.is(state::WIN_SENT);
+        header.state |= state::WIN_SENT;
+        first
     }
 
     /// A found item, to look at.
@@ -123,7 +143,7 @@ impl<'a> ItemView<'a> {
 
     /// The CAS number; 0 when the store runs without.
     pub fn cas(&self) -> u64 {
-        if self.store.with_cas { self.store.slab.header(self.loc).cas() } else { 0 }
+        if self.store.with_cas { self.store.slab.cas(self.loc) } else { 0 }
     }
 
     /// Bytes of the value.
@@ -135,11 +155,10 @@ impl<'a> ItemView<'a> {
     #[inline]
     pub fn value(&self) -> Option<&'a [u8]> {
         let slab = &self.store.slab;
-        let header = slab.header(self.loc);
-        if header.is(state::CHAINED) {
+        if slab.header(self.loc).is(state::CHAINED) {
             return None;
         }
-        let at = slab.arena.offset(self.loc) + header.value_at();
+        let at = slab.arena.offset(self.loc) + slab.value_at(self.loc);
         Some(slab.arena.bytes(at, slab.value_len(self.loc)))
     }
 
@@ -151,14 +170,33 @@ impl<'a> ItemView<'a> {
     /// The second of the last access. Only 24 bits are kept: wrong by 194 days for an item not read for that
     /// long.
     pub fn last_access_s(&self) -> u32 {
-        let age_s = self.store.age_of(self.store.slab.header(self.loc));
+        let age_s = age_of(self.store.slab.header(self.loc), self.store.now_s);
         debug_assert!(age_s <= ACCESS_MASK);
         self.store.now_s.saturating_sub(age_s)
     }
 
     /// True when a client has read it since it was stored.
     pub fn fetched(&self) -> bool {
-        self.store.slab.header(self.loc).is(state::FETCHED)
+        self.is(state::FETCHED)
+    }
+
+    /// True when it was invalidated: outdated, to be replaced by the reader who wins.
+    pub fn is_stale(&self) -> bool {
+        self.is(state::STALE)
+    }
+
+    /// True when a reader was told to replace it.
+    pub fn win_sent(&self) -> bool {
+        self.is(state::WIN_SENT)
+    }
+
+    /// True when it was stored under a key in base64.
+    pub fn has_binary_key(&self) -> bool {
+        self.is(state::BINARY_KEY)
+    }
+
+    fn is(&self, mark: u16) -> bool {
+        self.store.slab.header(self.loc).is(mark)
     }
 
     /// The size class; of a chained item, that of its head.

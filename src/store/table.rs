@@ -273,6 +273,28 @@ impl Table {
         arena.get::<Bucket>(self.bucket_at(self.home(hash))).entries.map(entry_loc)
     }
 
+    /// Calls `each` for every entry whose hash is not below `from` and has the same home. Returns the first
+    /// hash of the next home; None after the last one.
+    pub fn visit_home(&self, arena: &Arena, from: u32, mut each: impl FnMut(Loc)) -> Option<u32> {
+        let homes = if fastrange(from, self.homes) < self.boundary { self.homes } else { self.homes_next };
+        let home = fastrange(from, homes);
+        let next = ((u64::from(home) + 1) << 32).div_ceil(u64::from(homes));
+        let first = home as usize;
+        for bucket in first..first + PATH_MAX {
+            let line: &Bucket = arena.get(self.bucket_at(bucket));
+            for &entry in &line.entries {
+                let hash = entry_hash(entry);
+                if !entry_loc(entry).is_none() && hash >= from && u64::from(hash) < next {
+                    each(entry_loc(entry));
+                }
+            }
+            if !line.any_passed() {
+                break;
+            }
+        }
+        u32::try_from(next).ok()
+    }
+
     /// Fetches the home bucket of a hash into the cache.
     #[inline]
     pub fn prefetch(&self, arena: &Arena, hash: u32) {

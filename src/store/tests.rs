@@ -1,11 +1,19 @@
 //! What the store promises as a whole: growth, density, hit ratio, expiry, large values.
 
+mod limit;
+mod long_keys;
+mod marks;
+pub(super) mod oracle;
+mod scan;
+mod watch;
+
 use super::model::Random;
 use super::*;
 
 fn config(limit_bytes: usize) -> StoreConfig {
     StoreConfig {
         limit_bytes,
+        limit_max_bytes: 4 * limit_bytes,
         item_size_max: 1 << 20,
         growth_factor: 1.07,
         min_item_bytes: 8,
@@ -24,9 +32,10 @@ fn key<'a>(store: &Store, bytes: &'a [u8]) -> Key<'a> {
     Key { bytes, hash: store.hasher.hash(bytes) }
 }
 
-fn set(store: &mut Store, name: &[u8], value: &[u8]) -> Stored {
+/// A plain set; what it says when it refuses.
+fn set(store: &mut Store, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
     let key = key(store, name);
-    store.set(key, Mode::Set, 0, 0, value, 2)
+    store.set(key, &Write::new(Mode::Set, 0, 0), value, 2).map(|_| ())
 }
 
 fn value(store: &mut Store, name: &[u8]) -> Option<Vec<u8>> {
@@ -50,7 +59,7 @@ fn the_table_grows_in_place_and_loses_nothing() {
     let mut growths = 0;
     for i in 0..300_000u32 {
         let growing = store.table.growing();
-        assert_eq!(set(&mut store, &i.to_le_bytes(), &i.to_le_bytes()), Stored::Stored);
+        assert_eq!(set(&mut store, &i.to_le_bytes(), &i.to_le_bytes()), Ok(()));
         growths += u32::from(!growing && store.table.growing());
         if store.table.growing() && i % 16 == 0 {
             let probe = i / 2;
@@ -60,7 +69,7 @@ fn the_table_grows_in_place_and_loses_nothing() {
     assert!(growths > 10, "{growths}");
     assert_eq!(store.counters().evictions, 0);
     for i in 0..300_000u32 {
-        assert!(store.peek(key(&store, &i.to_le_bytes()), 2).is_ok(), "item {i}");
+        assert!(store.look(key(&store, &i.to_le_bytes()), 2).is_ok(), "item {i}");
     }
     store.check();
 }
@@ -70,7 +79,7 @@ fn the_table_grows_in_place_and_loses_nothing() {
 fn small_items_are_dense() {
     let mut store = store(16 << 20);
     for i in 0..400_000u64 {
-        set(&mut store, format!("{i:016}").as_bytes(), &[7; 32]);
+        set(&mut store, format!("{i:016}").as_bytes(), &[7; 32]).unwrap();
     }
     let per_item = (16 << 20) as f64 / store.counters().curr_items as f64;
     assert!(store.counters().evictions > 100_000);
@@ -80,12 +89,12 @@ fn small_items_are_dense() {
 #[test]
 fn the_largest_value_is_memcacheds() {
     let mut store = store(32 << 20);
-    assert_eq!(set(&mut store, b"k", &vec![1; 1_048_516]), Stored::Stored);
+    assert_eq!(set(&mut store, b"k", &vec![1; 1_048_516]), Ok(()));
     assert_eq!(value(&mut store, b"k").unwrap().len(), 1_048_516);
-    assert_eq!(set(&mut store, b"k", &vec![1; 1_048_517]), Stored::TooLarge);
+    assert_eq!(set(&mut store, b"k", &vec![1; 1_048_517]), Err(Refusal::TooLarge));
     assert_eq!(value(&mut store, b"k"), None, "a refused set deletes the old value");
-    assert_eq!(set(&mut store, &[b'k'; 250], &vec![1; 1_048_267]), Stored::Stored);
-    assert_eq!(set(&mut store, &[b'k'; 251], b""), Stored::TooLarge);
+    assert_eq!(set(&mut store, &[b'k'; 250], &vec![1; 1_048_267]), Ok(()));
+    assert_eq!(set(&mut store, &[b'k'; KEY_LEN_MAX + 1], b""), Err(Refusal::TooLarge));
     store.check();
 }
 
@@ -98,7 +107,7 @@ fn chains_of_every_length_keep_their_bytes() {
     for (i, &len) in lens.iter().enumerate() {
         let bytes: Vec<u8> = (0..len).map(|n| (n * 31 + i) as u8).collect();
         let name = format!("chain-{}", i % 50);
-        assert_eq!(set(&mut store, name.as_bytes(), &bytes), Stored::Stored);
+        assert_eq!(set(&mut store, name.as_bytes(), &bytes), Ok(()));
         assert!(value(&mut store, name.as_bytes()).unwrap() == bytes, "length {len}");
     }
     store.check();
@@ -108,16 +117,16 @@ fn chains_of_every_length_keep_their_bytes() {
 fn a_pinned_value_outlives_its_item_and_can_be_read_elsewhere() {
     let mut store = store(1 << 20);
     let old: Vec<u8> = (0..60_000u32).map(|n| n as u8).collect();
-    set(&mut store, b"big", &old);
+    set(&mut store, b"big", &old).unwrap();
     let found = store.get(key(&store, b"big"), 2).unwrap();
     let pinned = store.pin(found);
     let reader = std::thread::spawn(move || {
         let bytes: Vec<u8> = pinned.segments().flatten().copied().collect();
         (pinned, bytes)
     });
-    set(&mut store, b"big", b"new");
+    set(&mut store, b"big", b"new").unwrap();
     for i in 0..2000u32 {
-        set(&mut store, &i.to_le_bytes(), &[1; 900]);
+        set(&mut store, &i.to_le_bytes(), &[1; 900]).unwrap();
     }
     store.check();
     let (pinned, bytes) = reader.join().unwrap();
@@ -135,7 +144,7 @@ fn a_mix_of_sizes_that_shifts_never_runs_out() {
     for phase in 0..6u64 {
         for i in 0..6_000u64 {
             let len = if phase % 2 == 0 { random.below(60) } else { 2_000 + random.below(30_000) };
-            assert_eq!(set(&mut store, &i.to_le_bytes(), &vec![3; len as usize]), Stored::Stored);
+            assert_eq!(set(&mut store, &i.to_le_bytes(), &vec![3; len as usize]), Ok(()));
         }
         store.check();
     }
@@ -149,7 +158,7 @@ fn nothing_live_is_evicted_while_overdue_items_are_known() {
     let put = |store: &mut Store, i: u32, expires_s, now_s| {
         let name = i.to_le_bytes();
         let key = key(store, &name);
-        assert_eq!(store.set(key, Mode::Set, 0, expires_s, &[9; 100], now_s), Stored::Stored);
+        assert!(store.set(key, &Write::new(Mode::Set, 0, expires_s), &[9; 100], now_s).is_ok());
     };
     for i in 0..12_000 {
         put(&mut store, i, if i % 2 == 0 { 10 } else { 0 }, 2);
@@ -165,7 +174,7 @@ fn nothing_live_is_evicted_while_overdue_items_are_known() {
         store.counters()
     );
     for i in (1..12_000).step_by(2).chain(20_000..27_000u32) {
-        assert!(store.peek(key(&store, &i.to_le_bytes()), 20).is_ok(), "item {i}");
+        assert!(store.look(key(&store, &i.to_le_bytes()), 20).is_ok(), "item {i}");
     }
     store.check();
 }
@@ -176,7 +185,7 @@ fn the_crawl_gives_everything_overdue_back() {
     for i in 0..10_000u32 {
         let name = i.to_le_bytes();
         let key = key(&store, &name);
-        store.set(key, Mode::Set, 0, 3 + i % 4 * 100, b"value", 2);
+        store.set(key, &Write::new(Mode::Set, 0, 3 + i % 4 * 100), b"value", 2).unwrap();
     }
     while store.background(50, 500) {}
     assert_eq!(store.counters().curr_items, 7_500);
@@ -192,11 +201,11 @@ fn the_crawl_gives_everything_overdue_back() {
 #[test]
 fn a_flush_is_seen_at_once_and_never_undone() {
     let mut store = store(1 << 20);
-    set(&mut store, b"old", b"1");
+    set(&mut store, b"old", b"1").unwrap();
     store.flush(None, 2);
-    set(&mut store, b"new", b"2");
+    set(&mut store, b"new", b"2").unwrap();
     assert_eq!(store.get(key(&store, b"old"), 2).unwrap_err(), Miss::Flushed);
-    set(&mut store, b"old again", b"1");
+    set(&mut store, b"old again", b"1").unwrap();
     store.flush(Some(100), 3);
     assert!(store.get(key(&store, b"new"), 3).is_ok());
     assert_eq!(store.get(key(&store, b"old"), 3).unwrap_err(), Miss::Absent);
@@ -207,11 +216,11 @@ fn a_flush_is_seen_at_once_and_never_undone() {
 #[test]
 fn the_cas_counter_comes_round() {
     let mut store = store(1 << 20);
-    store.cas = item::CAS_MASK - 2;
-    set(&mut store, b"before", b"1");
+    store.number = item::CAS_MASK - 2;
+    set(&mut store, b"before", b"1").unwrap();
     store.flush(None, 2);
     for name in [b"a", b"b", b"c"] {
-        set(&mut store, name, b"2");
+        set(&mut store, name, b"2").unwrap();
         let found = store.get(key(&store, name), 2).expect("younger than the flush");
         assert_ne!(store.item(found).cas(), 0);
     }
@@ -221,29 +230,34 @@ fn the_cas_counter_comes_round() {
 #[test]
 fn without_cas_every_number_is_zero_and_no_swap_succeeds() {
     let mut store = Store::new(&StoreConfig { cas: false, ..config(1 << 20) }).unwrap();
-    set(&mut store, b"k", b"1");
+    set(&mut store, b"k", b"1").unwrap();
     let found = store.get(key(&store, b"k"), 2).unwrap();
     assert_eq!(store.item(found).cas(), 0);
     for number in [0, 1] {
-        assert_eq!(store.set(key(&store, b"k"), Mode::Cas(number), 0, 0, b"2", 2), Stored::Exists);
+        let write = Write { compare: Some(number), ..Write::new(Mode::Set, 0, 0) };
+        assert_eq!(store.set(key(&store, b"k"), &write, b"2", 2), Err(Refusal::Exists));
     }
 }
 
 #[test]
 fn arithmetic_keeps_flags_and_pads_with_spaces() {
     let mut store = store(1 << 20);
-    store.set(key(&store, b"n"), Mode::Set, 5, 50, b"10", 2);
-    assert_eq!(store.arith(key(&store, b"n"), 1, false, 2), Arith::Value(9));
+    store.set(key(&store, b"n"), &Write::new(Mode::Set, 5, 50), b"10", 2).unwrap();
+    let change = |store: &mut Store, name: &[u8], delta, increment| {
+        let key = key(store, name);
+        store.arith(key, &Arithmetic::new(delta, increment), 2).map(|(number, _)| number)
+    };
+    assert_eq!(change(&mut store, b"n", 1, false), Ok(9));
     assert_eq!(value(&mut store, b"n").unwrap(), b"9 ");
-    assert_eq!(store.arith(key(&store, b"n"), 991, true, 2), Arith::Value(1000));
+    assert_eq!(change(&mut store, b"n", 991, true), Ok(1000));
     assert_eq!(value(&mut store, b"n").unwrap(), b"1000");
-    assert_eq!(store.arith(key(&store, b"n"), u64::MAX - 999, true, 2), Arith::Value(0));
+    assert_eq!(change(&mut store, b"n", u64::MAX - 999, true), Ok(0));
     assert_eq!(value(&mut store, b"n").unwrap(), b"0   ");
     let found = store.get(key(&store, b"n"), 2).unwrap();
     assert_eq!((store.item(found).flags(), store.item(found).expires_s()), (5, 50));
-    set(&mut store, b"n", b"word");
-    assert_eq!(store.arith(key(&store, b"n"), 1, true, 2), Arith::NonNumeric);
-    assert_eq!(store.arith(key(&store, b"absent"), 1, true, 2), Arith::NotFound);
+    set(&mut store, b"n", b"word").unwrap();
+    assert_eq!(change(&mut store, b"n", 1, true), Err(ArithRefusal::NonNumeric));
+    assert_eq!(change(&mut store, b"absent", 1, true), Err(ArithRefusal::NotFound));
 }
 
 /// Misses of cache-aside requests, of the store and of a plain FIFO with room for as many items.
@@ -256,7 +270,7 @@ fn misses(requests: impl Iterator<Item = u64>) -> (usize, usize) {
         let name = id.to_le_bytes();
         if value(&mut store, &name).is_none() {
             ours += 1;
-            set(&mut store, &name, &[1; 60]);
+            set(&mut store, &name, &[1; 60]).unwrap();
         }
         if known.insert(id) {
             plain += 1;
@@ -295,7 +309,7 @@ fn a_scan_does_not_wash_the_working_set_away() {
 #[test]
 fn a_pin_outlives_its_store() {
     let mut store = store(1 << 20);
-    set(&mut store, b"k", b"value");
+    set(&mut store, b"k", b"value").unwrap();
     let found = store.get(key(&store, b"k"), 2).unwrap();
     let pinned = store.pin(found);
     drop(store);
@@ -315,18 +329,19 @@ fn a_store_can_move_to_its_thread() {
 fn without_evictions_full_means_no_memory_and_nothing_is_lost() {
     let mut store = Store::new(&StoreConfig { evict: false, ..config(1 << 20) }).unwrap();
     let mut stored = 0u32;
-    while set(&mut store, &stored.to_le_bytes(), &[5; 100]) == Stored::Stored {
+    while set(&mut store, &stored.to_le_bytes(), &[5; 100]) == Ok(()) {
         stored += 1;
     }
     assert!(stored > 6_000, "{stored}");
     for i in 0..stored {
-        assert!(store.peek(key(&store, &i.to_le_bytes()), 2).is_ok());
+        assert!(store.look(key(&store, &i.to_le_bytes()), 2).is_ok());
     }
-    assert_eq!(store.set(key(&store, &[0; 4]), Mode::Replace, 0, 0, &[6; 5000], 2), Stored::NoMemory);
-    assert!(store.peek(key(&store, &[0; 4]), 2).is_ok(), "a refused replace keeps the old value");
-    assert_eq!(set(&mut store, &[0; 4], &[6; 5000]), Stored::NoMemory);
-    assert!(store.peek(key(&store, &[0; 4]), 2).is_err(), "a refused set deletes it");
-    assert_eq!(set(&mut store, b"next", &[5; 100]), Stored::Stored);
+    let replace = Write::new(Mode::Replace, 0, 0);
+    assert_eq!(store.set(key(&store, &[0; 4]), &replace, &[6; 5000], 2), Err(Refusal::NoMemory));
+    assert!(store.look(key(&store, &[0; 4]), 2).is_ok(), "a refused replace keeps the old value");
+    assert_eq!(set(&mut store, &[0; 4], &[6; 5000]), Err(Refusal::NoMemory));
+    assert!(store.look(key(&store, &[0; 4]), 2).is_err(), "a refused set deletes it");
+    assert_eq!(set(&mut store, b"next", &[5; 100]), Ok(()));
     store.check();
 }
 
@@ -335,7 +350,7 @@ fn class_statistics_add_up() {
     let mut store = store(4 << 20);
     for i in 0..20_000u32 {
         let len = (i as usize * 37) % 600;
-        set(&mut store, &i.to_le_bytes(), &vec![1; len]);
+        set(&mut store, &i.to_le_bytes(), &vec![1; len]).unwrap();
         value(&mut store, &(i / 2).to_le_bytes());
     }
     let classes: Vec<ClassStats> = (1..=store.class_max()).map(|id| store.class_stats(id).unwrap()).collect();

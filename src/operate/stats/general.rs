@@ -73,7 +73,7 @@ fn commands(stats: &mut Stats, c: &Counters, store: impl Fn(fn(&StoreCounters) -
         ("cmd_set", c.cmd_set),
         ("cmd_flush", c.cmd_flush),
         ("cmd_touch", c.cmd_touch),
-        ("cmd_meta", 0),
+        ("cmd_meta", c.cmd_meta),
         ("get_hits", c.get_hits),
         ("get_misses", c.get_misses),
         ("get_expired", store(|s| s.get_expired)),
@@ -91,8 +91,8 @@ fn commands(stats: &mut Stats, c: &Counters, store: impl Fn(fn(&StoreCounters) -
         ("touch_misses", c.touch_misses),
         ("store_too_large", c.store_too_large),
         ("store_no_memory", c.store_no_memory),
-        ("auth_cmds", 0),
-        ("auth_errors", 0),
+        ("auth_cmds", c.auth_cmds),
+        ("auth_errors", c.auth_errors),
     ];
     lines.iter().for_each(|(name, value)| stats.put(name, value));
 }

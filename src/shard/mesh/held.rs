@@ -10,6 +10,8 @@ pub struct Held {
     pub owner: usize,
     /// The value.
     pub value: Pinned,
+    /// CR LF follows it: it is part of a text.
+    pub line_end: bool,
 }
 
 // SAFETY: the store neither moves nor changes nor frees a pinned value until `release` takes the pin back (module

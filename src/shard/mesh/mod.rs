@@ -23,7 +23,7 @@ const FEW_SHARDS: usize = 16;
 const INBOUND_BYTES: usize = 1024 * 1024;
 /// Largest queue, for few shards.
 const QUEUE_MAX_BYTES: usize = 256 * 1024;
-/// Smallest queue: two of the longest records among many shards.
+/// Smallest queue.
 const QUEUE_MIN_BYTES: usize = 4096;
 
 /// Values up to this size are copied into the records of the mesh among `shards` shards; larger ones stay where they are
@@ -32,18 +32,14 @@ pub const fn copy_max(shards: usize) -> usize {
     if shards <= FEW_SHARDS { VALUE_COPY_MAX } else { 1024 }
 }
 
-/// Bytes of one queue among `shards` shards.
-pub const fn queue_bytes(shards: usize) -> usize {
-    let others = if shards > 1 { shards - 1 } else { 1 };
+/// Bytes of one queue among `shards` shards whose replies have up to `words_max` bytes beside a value: a fair share of
+/// [`INBOUND_BYTES`], but room for two of the longest records (only keys beyond memcached's make that more).
+pub fn queue_bytes(shards: usize, words_max: usize) -> usize {
+    let others = shards.max(2) - 1;
     let fair = INBOUND_BYTES / (2 * others);
     let size = if fair.is_power_of_two() { fair } else { fair.next_power_of_two() / 2 };
-    if size < QUEUE_MIN_BYTES {
-        QUEUE_MIN_BYTES
-    } else if size > QUEUE_MAX_BYTES {
-        QUEUE_MAX_BYTES
-    } else {
-        size
-    }
+    let two_records = 2 * (record_max(words_max, copy_max(shards)) + queue::RECORD_OVERHEAD_BYTES);
+    size.clamp(QUEUE_MIN_BYTES, QUEUE_MAX_BYTES).max(two_records.next_power_of_two())
 }
 
 /// The writing ends of one shard, by peer; its own place is empty.
@@ -51,6 +47,7 @@ pub struct Outbound {
     peers: Vec<Option<Outward>>,
     /// Values up to this size are copied into a record.
     pub copy_max: usize,
+    record_max: usize,
 }
 
 struct Outward {
@@ -70,23 +67,25 @@ pub struct Inbound {
     pub answers: Vec<Option<Consumer>>,
 }
 
-/// Connects `shards` shards with each other.
-pub fn connect(shards: usize) -> Vec<(Outbound, Inbound)> {
+/// Connects `shards` shards with each other, for replies of up to `words_max` bytes beside a value.
+pub fn connect(shards: usize, words_max: usize) -> Vec<(Outbound, Inbound)> {
     fn empty<T>(len: usize) -> Vec<Option<T>> {
         (0..len).map(|_| None).collect()
     }
+    let copy_max = copy_max(shards);
+    let (queue_bytes, record_max) = (queue_bytes(shards, words_max), record_max(words_max, copy_max));
     let mut ends: Vec<_> = (0..shards)
         .map(|_| {
             (
-                Outbound { peers: empty(shards), copy_max: copy_max(shards) },
+                Outbound { peers: empty(shards), copy_max, record_max },
                 Inbound { asks: empty(shards), answers: empty(shards) },
             )
         })
         .collect();
     for from in 0..shards {
         for to in (0..shards).filter(|to| *to != from) {
-            let (asks, asks_in) = queue(queue_bytes(shards));
-            let (answers, answers_in) = queue(queue_bytes(shards));
+            let (asks, asks_in) = queue(queue_bytes);
+            let (answers, answers_in) = queue(queue_bytes);
             ends[from].0.peers[to] = Some(Outward { asks, answers, late: VecDeque::new(), shown: false });
             ends[to].1.asks[from] = Some(asks_in);
             ends[to].1.answers[from] = Some(answers_in);
@@ -124,7 +123,7 @@ impl Outbound {
 
     /// Room for an answer to shard `to`, to be written with the functions of [`wire`] and then committed.
     pub fn answer_room(&mut self, to: usize) -> Option<&mut [u8]> {
-        self.peers[to].as_mut()?.answers.reserve(record_max(self.copy_max))
+        self.peers[to].as_mut()?.answers.reserve(self.record_max)
     }
 
     /// Ends the answer begun with [`answer_room`](Self::answer_room).
@@ -217,20 +216,26 @@ impl Parked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::execute::words_max;
 
     #[test]
     fn the_longest_record_fits_every_queue() {
         for shards in 2..=512 {
-            assert!(2 * (record_max(copy_max(shards)) + 16) <= queue_bytes(shards), "{shards} shards");
+            for key_len_max in [250, 65_535] {
+                let words_max = words_max(key_len_max);
+                let record = record_max(words_max, copy_max(shards)) + queue::RECORD_OVERHEAD_BYTES;
+                let queue = queue_bytes(shards, words_max);
+                assert!(queue.is_power_of_two() && 2 * record <= queue, "{shards} shards");
+            }
         }
     }
 
     #[test]
     fn a_late_ask_goes_before_newer_ones_and_none_is_lost() {
-        let mut ends = connect(2);
+        let mut ends = connect(2, words_max(250));
         let (mut out, _) = ends.remove(0);
         let mut inbound = ends.remove(0).1;
-        let call = |n| Ask::Call(wire::Ticket::default(), n, 0);
+        let call = |n| Ask::Call(wire::Ticket::default(), [n, 0, 0]);
         let mut sent = 0;
         while out.ask(1, call(sent)) {
             sent += 1;
@@ -244,7 +249,7 @@ mod tests {
         while heard <= sent {
             out.flush(&parked, |peer| woken.push(peer));
             let Some(queue) = inbound.asks[0].as_mut() else { panic!("shard 1 hears shard 0") };
-            while let Some(Ask::Call(_, n, _)) = wire::next_ask(queue) {
+            while let Some(Ask::Call(_, [n, ..])) = wire::next_ask(queue) {
                 assert_eq!(n, heard);
                 heard += 1;
             }

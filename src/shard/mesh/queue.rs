@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const HEADER_BYTES: usize = 8;
 
+/// The most a record takes beyond its own bytes: header and padding.
+pub const RECORD_OVERHEAD_BYTES: usize = HEADER_BYTES + 8;
+
 /// A header that means: the next record is at the start of the memory.
 const SKIP: u64 = u64::MAX;
 

@@ -5,10 +5,11 @@
 //! full queues can form.
 #![allow(unsafe_code)]
 
+use super::held::Held;
 use super::queue::Consumer;
-use crate::shard::execute::WORDS_MAX;
-use crate::shard::request::{KeyRequest, Op};
-use crate::store::{Key, Pinned, Stored, Upload};
+use crate::protocol::MetaFlags;
+use crate::shard::request::{Form, KeyRequest, Op, OwnedRequest, Packet};
+use crate::store::{Key, Pinned, Refusal, Upload};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Where an answer belongs: connection, its generation (a closed connection's answers are dropped) and reply slot.
@@ -25,18 +26,18 @@ pub struct Ticket {
 
 /// Work for another shard.
 pub enum Ask<'a> {
-    /// Run a keyed operation whose value, if any, is here. With `noreply` the answer is empty.
+    /// Run a keyed operation whose value, if any, is here. The answer may be empty.
     Key(Ticket, KeyRequest<'a>),
     /// Make room for a value of `len` bytes that the asker will write in place.
     Reserve(Ticket, KeyRequest<'a>, usize),
     /// The value is complete: store it.
-    Commit(Ticket, KeyRequest<'a>, Upload),
+    Commit(Ticket, Committed<'a>, Upload),
     /// The value will not be completed.
     Abandon(Upload),
     /// A pinned value has been sent.
     Release(Pinned),
-    /// Work for every shard: the call's kind and argument (see `calls`).
-    Call(Ticket, u32, u32),
+    /// Work that no key says the owner of: the call as words (see `calls`).
+    Call(Ticket, [u64; 3]),
     /// A fresh connection, handed over before its first byte.
     Adopt {
         /// The descriptor.
@@ -46,12 +47,30 @@ pub enum Ask<'a> {
     },
 }
 
+/// The request of a value that is complete. It may have to wait for room, so the sender's owns its bytes.
+pub enum Committed<'a> {
+    /// On its way.
+    Sent(OwnedRequest),
+    /// Arrived.
+    Received(KeyRequest<'a>),
+}
+
+impl Committed<'_> {
+    /// The request.
+    pub fn request(&self) -> KeyRequest<'_> {
+        match self {
+            Committed::Sent(owned) => owned.borrow(),
+            Committed::Received(request) => *request,
+        }
+    }
+}
+
 /// What comes back.
 pub enum Answer<'a> {
     /// The text of the reply, and a value to send behind it.
-    Reply(Ticket, &'a [u8], Option<Pinned>),
+    Reply(Ticket, &'a [u8], Option<Held>),
     /// The room that was asked for, or why there is none.
-    Reserved(Ticket, Result<Upload, Stored>),
+    Reserved(Ticket, Result<Upload, Refusal>),
     /// A call has been done; its result, if any, is in the mailbox.
     Done(Ticket),
 }
@@ -78,8 +97,8 @@ enum Kind {
 struct Header {
     kind: u8,
     op: u8,
-    noreply: u8,
-    refused: u8,
+    form: u8,   // a request's, see FORM_*
+    detail: u8, // of an answer: the reason of a refusal, the line end behind a value
     key_len: u32,
     ticket: Ticket,
     flags: u32,
@@ -92,9 +111,42 @@ struct Header {
 
 const HEADER_BYTES: usize = size_of::<Header>();
 
-/// Bytes of the longest record when values of up to `copy_max` bytes are copied: header, key or words, value.
-pub const fn record_max(copy_max: usize) -> usize {
-    HEADER_BYTES + WORDS_MAX + copy_max
+const FORM_CLASSIC: u8 = 0;
+const FORM_CLASSIC_NOREPLY: u8 = 1;
+const FORM_META: u8 = 2;
+const FORM_BINARY: u8 = 3;
+
+/// Bytes of the longest record when replies have up to `words_max` bytes, keys no more than that, and values of up to
+/// `copy_max` bytes are copied: header, form, key or words, value.
+pub const fn record_max(words_max: usize, copy_max: usize) -> usize {
+    HEADER_BYTES + size_of::<MetaFlags>() + words_max + copy_max
+}
+
+/// The bytes of a form that travel behind the header, and the header's word for it.
+fn form_bytes<'a>(form: &Form<'a>) -> (u8, &'a [u8]) {
+    match form {
+        Form::Classic { noreply: false } => (FORM_CLASSIC, &[]),
+        Form::Classic { noreply: true } => (FORM_CLASSIC_NOREPLY, &[]),
+        Form::Meta(flags) => (FORM_META, flags.as_bytes()),
+        Form::Binary(packet) => (FORM_BINARY, packet.as_bytes()),
+    }
+}
+
+/// The form at the start of `bytes`, and what follows it.
+fn read_form(word: u8, bytes: &[u8]) -> Option<(Form<'_>, &[u8])> {
+    Some(match word {
+        FORM_CLASSIC => (Form::Classic { noreply: false }, bytes),
+        FORM_CLASSIC_NOREPLY => (Form::Classic { noreply: true }, bytes),
+        FORM_META => {
+            let (flags, rest) = MetaFlags::ref_from_prefix(bytes).ok()?;
+            (Form::Meta(flags), rest)
+        }
+        FORM_BINARY => {
+            let (packet, rest) = Packet::ref_from_prefix(bytes).ok()?;
+            (Form::Binary(packet), rest)
+        }
+        _ => return None,
+    })
 }
 
 impl Header {
@@ -105,12 +157,12 @@ impl Header {
     fn of_request(kind: Kind, ticket: Ticket, request: &KeyRequest<'_>) -> Header {
         Header {
             op: request.op as u8,
-            noreply: request.noreply.into(),
+            form: form_bytes(&request.form).0,
             key_len: request.key.bytes.len() as u32,
             ticket,
             flags: request.flags,
             expires_s: request.expires_s,
-            value_len: request.value.len() as u32,
+            value_len: request.value_len,
             hash: request.key.hash,
             number: request.number,
             ..Header::new(kind)
@@ -121,47 +173,39 @@ impl Header {
 impl Ask<'_> {
     /// Bytes of the record.
     pub fn record_bytes(&self) -> usize {
+        let of = |r: &KeyRequest<'_>| {
+            HEADER_BYTES + form_bytes(&r.form).1.len() + r.key.bytes.len() + r.value.len()
+        };
         match self {
-            Ask::Key(_, r) | Ask::Reserve(_, r, _) | Ask::Commit(_, r, _) => {
-                HEADER_BYTES + r.key.bytes.len() + r.value.len()
-            }
+            Ask::Key(_, r) | Ask::Reserve(_, r, _) => of(r),
+            Ask::Commit(_, committed, _) => of(&committed.request()),
             _ => HEADER_BYTES,
         }
     }
 
     /// Writes the record into `out`, which is exactly [`record_bytes`](Self::record_bytes) bytes long.
     pub fn encode(self, out: &mut [u8]) {
-        let (header, key, value): (_, &[u8], &[u8]) = match self {
-            Ask::Key(ticket, r) => (Header::of_request(Kind::Key, ticket, &r), r.key.bytes, r.value),
+        let header = match self {
+            Ask::Key(ticket, r) => return encode_request(out, Header::of_request(Kind::Key, ticket, &r), &r),
             Ask::Reserve(ticket, r, len) => {
                 let mut header = Header::of_request(Kind::Reserve, ticket, &r);
                 header.raw[0] = len as u64;
-                (header, r.key.bytes, &[])
+                return encode_request(out, header, &r);
             }
-            Ask::Commit(ticket, r, upload) => {
+            Ask::Commit(ticket, committed, upload) => {
+                let r = committed.request();
                 let mut header = Header::of_request(Kind::Commit, ticket, &r);
                 header.raw = upload.into_raw();
-                (header, r.key.bytes, &[])
+                return encode_request(out, header, &r);
             }
-            Ask::Abandon(upload) => {
-                (Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) }, &[], &[])
-            }
-            Ask::Release(pinned) => {
-                (Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) }, &[], &[])
-            }
-            Ask::Call(ticket, kind, argument) => {
-                let raw = [u64::from(kind), u64::from(argument), 0];
-                (Header { ticket, raw, ..Header::new(Kind::Call) }, &[], &[])
-            }
+            Ask::Abandon(upload) => Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) },
+            Ask::Release(pinned) => Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) },
+            Ask::Call(ticket, words) => Header { ticket, raw: words, ..Header::new(Kind::Call) },
             Ask::Adopt { fd, listener } => {
-                (Header { raw: [fd as u64, u64::from(listener), 0], ..Header::new(Kind::Adopt) }, &[], &[])
+                Header { raw: [fd as u64, u64::from(listener), 0], ..Header::new(Kind::Adopt) }
             }
         };
-        let (head, rest) = out.split_at_mut(HEADER_BYTES);
-        head.copy_from_slice(header.as_bytes());
-        let (key_out, value_out) = rest.split_at_mut(key.len());
-        key_out.copy_from_slice(key);
-        value_out.copy_from_slice(value);
+        out[..HEADER_BYTES].copy_from_slice(header.as_bytes());
     }
 
     /// Reads a record back. Nothing for a record this program does not write.
@@ -173,12 +217,14 @@ impl Ask<'_> {
         let (header, rest) = Header::read_from_prefix(record).ok()?;
         let (ticket, raw) = (header.ticket, header.raw);
         let request = || {
+            let (form, rest) = read_form(header.form, rest)?;
             let (key, value) = rest.split_at_checked(header.key_len as usize)?;
             Some(KeyRequest {
                 op: Op::from_number(header.op)?,
-                noreply: header.noreply != 0,
+                form,
                 key: Key { bytes: key, hash: header.hash },
                 value,
+                value_len: header.value_len,
                 flags: header.flags,
                 expires_s: header.expires_s,
                 number: header.number,
@@ -187,16 +233,30 @@ impl Ask<'_> {
         Some(match header.kind {
             k if k == Kind::Key as u8 => Ask::Key(ticket, request()?),
             k if k == Kind::Reserve as u8 => Ask::Reserve(ticket, request()?, raw[0] as usize),
-            // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
-            k if k == Kind::Commit as u8 => Ask::Commit(ticket, request()?, unsafe { Upload::from_raw(raw) }),
+            k if k == Kind::Commit as u8 => {
+                let committed = Committed::Received(request()?);
+                // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
+                Ask::Commit(ticket, committed, unsafe { Upload::from_raw(raw) })
+            }
             // SAFETY: as above.
             k if k == Kind::Abandon as u8 => Ask::Abandon(unsafe { Upload::from_raw(raw) }),
             // SAFETY: as above.
             k if k == Kind::Release as u8 => Ask::Release(unsafe { Pinned::from_raw(raw) }),
-            k if k == Kind::Call as u8 => Ask::Call(ticket, raw[0] as u32, raw[1] as u32),
+            k if k == Kind::Call as u8 => Ask::Call(ticket, raw),
             k if k == Kind::Adopt as u8 => Ask::Adopt { fd: raw[0] as i32, listener: raw[1] as u32 },
             _ => return None,
         })
+    }
+}
+
+/// Writes a request behind its header.
+fn encode_request(out: &mut [u8], header: Header, request: &KeyRequest<'_>) {
+    let mut rest = out;
+    let form = form_bytes(&request.form).1;
+    for part in [header.as_bytes(), form, request.key.bytes, request.value] {
+        let (room, after) = rest.split_at_mut(part.len());
+        room.copy_from_slice(part);
+        rest = after;
     }
 }
 
@@ -206,10 +266,10 @@ pub fn next_ask(queue: &mut Consumer) -> Option<Ask<'_>> {
     queue.take().and_then(|record| unsafe { Ask::decode(record) })
 }
 
-/// Takes the next answer of a peer.
-pub fn next_answer(queue: &mut Consumer) -> Option<Answer<'_>> {
-    // SAFETY: the queues of answers carry only what the functions above wrote, and `take` gives each record once.
-    queue.take().and_then(|record| unsafe { Answer::decode(record) })
+/// Takes the next answer of `peer`.
+pub fn next_answer(queue: &mut Consumer, peer: usize) -> Option<Answer<'_>> {
+    // SAFETY: the queues of answers carry only what the functions below wrote, and `take` gives each record once.
+    queue.take().and_then(|record| unsafe { Answer::decode(record, peer) })
 }
 
 /// The part of an answer's room that the reply's text is written into, before [`finish_reply`].
@@ -218,23 +278,24 @@ pub fn reply_room(out: &mut [u8]) -> &mut [u8] {
 }
 
 /// Puts the header before a reply of `len` bytes written into [`reply_room`]; returns the record's length.
-pub fn finish_reply(out: &mut [u8], ticket: Ticket, len: usize, value: Option<Pinned>) -> usize {
+pub fn finish_reply(out: &mut [u8], ticket: Ticket, len: usize, value: Option<Held>) -> usize {
     let mut header = Header { ticket, value_len: len as u32, ..Header::new(Kind::Reply) };
-    if let Some(pinned) = value {
+    if let Some(held) = value {
         header.kind = Kind::ReplyValue as u8;
-        header.raw = pinned.into_raw();
+        header.detail = held.line_end.into();
+        header.raw = held.value.into_raw();
     }
     out[..HEADER_BYTES].copy_from_slice(header.as_bytes());
     HEADER_BYTES + len
 }
 
 /// Writes the answer to [`Ask::Reserve`]; returns the record's length.
-pub fn write_reserved(out: &mut [u8], ticket: Ticket, result: Result<Upload, Stored>) -> usize {
+pub fn write_reserved(out: &mut [u8], ticket: Ticket, result: Result<Upload, Refusal>) -> usize {
     let header = match result {
         Ok(upload) => Header { ticket, raw: upload.into_raw(), ..Header::new(Kind::Reserved) },
         Err(reason) => {
-            let refused = (reason == Stored::TooLarge).into();
-            Header { ticket, refused, ..Header::new(Kind::Refused) }
+            let detail = (reason == Refusal::TooLarge).into();
+            Header { ticket, detail, ..Header::new(Kind::Refused) }
         }
     };
     out[..HEADER_BYTES].copy_from_slice(header.as_bytes());
@@ -252,7 +313,7 @@ impl Answer<'_> {
     ///
     /// # Safety
     /// As [`Ask::decode`].
-    unsafe fn decode(record: &[u8]) -> Option<Answer<'_>> {
+    unsafe fn decode(record: &[u8], peer: usize) -> Option<Answer<'_>> {
         let (header, text) = Header::read_from_prefix(record).ok()?;
         let (ticket, raw) = (header.ticket, header.raw);
         Some(match header.kind {
@@ -260,12 +321,13 @@ impl Answer<'_> {
             k if k == Kind::ReplyValue as u8 => {
                 // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
                 let value = unsafe { Pinned::from_raw(raw) };
-                Answer::Reply(ticket, text, Some(value))
+                let held = Held { owner: peer, value, line_end: header.detail != 0 };
+                Answer::Reply(ticket, text, Some(held))
             }
             // SAFETY: as above.
             k if k == Kind::Reserved as u8 => Answer::Reserved(ticket, Ok(unsafe { Upload::from_raw(raw) })),
             k if k == Kind::Refused as u8 => {
-                let reason = if header.refused != 0 { Stored::TooLarge } else { Stored::NoMemory };
+                let reason = if header.detail != 0 { Refusal::TooLarge } else { Refusal::NoMemory };
                 Answer::Reserved(ticket, Err(reason))
             }
             k if k == Kind::Done as u8 => Answer::Done(ticket),

@@ -4,11 +4,11 @@
 //! on, every reply takes a slot; slots leave from the front as they become ready. All their text lies in one buffer,
 //! `held`, in the order in which it came.
 
-use super::mesh::held::Held;
+use crate::shard::mesh::held::Held;
 use std::collections::VecDeque;
 
 /// Foreign requests of one connection that may be outstanding; further requests of it wait. Their answers may all be of
-/// the longest kind, so the text of a connection is at most `HELD_MAX` and this many times `REPLY_MAX`, 359 KiB.
+/// the longest kind, so the text of a connection is at most `HELD_MAX` and this many times `REPLY_USUAL`, 359 KiB.
 pub const WAITING_MAX: usize = 64;
 
 /// Bytes of text that may wait behind an outstanding answer; further requests of the connection wait.

@@ -1,0 +1,379 @@
+//! One client's side of the protocol: bytes in, requests to their owners, replies in request order into the outbox.
+//!
+//! Pure with respect to the outside: a session knows its [`Core`] and no socket. It is fed what was received and says why it
+//! stopped ([`Stop`]). What it could not use yet it keeps in `input`. A request is taken only when there is room for its
+//! reply and, if it is foreign, for the request itself; otherwise it stays in `input` and the session is resumed later. So
+//! nothing here ever has to be undone.
+//!
+//! What is here serves every protocol. [`standing`] says which one a connection speaks and whether it may; [`login`] is
+//! what is understood before; [`classic`], [`meta`] and [`packet`] turn lines and packets into requests; [`storage`] holds
+//! the commands that carry data; [`admin`] and [`dump`] are for operators; [`slots`] keeps replies in order.
+
+mod admin;
+mod classic;
+mod dump;
+mod login;
+mod meta;
+mod packet;
+pub mod slots;
+pub mod standing;
+mod storage;
+
+use super::calls::{Answered, Call, Manner};
+use super::core::Core;
+use super::execute::{REPLY_USUAL, execute};
+use super::mesh::held::Held;
+use super::mesh::wire::Ticket;
+use super::request::{KeyRequest, Op};
+use crate::net::Outbox;
+use crate::protocol::LongGet;
+use dump::Dump;
+use slots::{Slot, Slots};
+use standing::{Speaks, Standing};
+use storage::Receiving;
+
+/// Keys one session may run in one turn, whatever the number of requests they come in: the bound of a large multi-get.
+pub const KEYS_PER_TURN: u32 = 512;
+
+/// Bytes of buffers that a session keeps while it is idle.
+const SPARE_BYTES: usize = 16 * 1024;
+
+/// Why a session stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// All complete requests are done: more bytes are needed.
+    NeedInput,
+    /// It has had its share of this turn.
+    Yield,
+    /// Its own answers or sends are in the way; their completion resumes it.
+    WaitOwn,
+    /// The shard's blocks or the way to a peer are full: try again soon.
+    WaitShared,
+    /// The connection is to be closed once its replies have been sent.
+    Close,
+}
+
+/// Which connection a session belongs to, for tickets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnId {
+    /// Index in the shard's table.
+    pub index: u32,
+    /// Generation of that place.
+    pub generation: u32,
+}
+
+/// Where in the protocol a session is.
+#[derive(Default)]
+enum Mode {
+    /// At the start of a request.
+    #[default]
+    Start,
+    /// Inside the keys of a get, gets, gat or gats.
+    Keys { keys: LongGet, op: Op, expires_s: u32 },
+    /// A value too large to buffer is being received.
+    Value(Box<Receiving>),
+    /// This many bytes are to be thrown away.
+    Skip(u64),
+    /// Keys are being listed, shard after shard.
+    Dump(Box<Dump>),
+}
+
+impl Mode {
+    /// Nothing can be done before more bytes come.
+    fn needs_input(&self) -> bool {
+        match self {
+            Mode::Value(receiving) => !receiving.is_complete(),
+            Mode::Dump(_) => false,
+            _ => true,
+        }
+    }
+}
+
+/// See the module comment.
+#[derive(Default)]
+pub struct Session {
+    id: ConnId,
+    /// What is known of the connection; kept with it while it has no session.
+    pub standing: Standing,
+    mode: Mode,
+    pub(super) out: Outbox<Held>,
+    slots: Slots,
+    /// A call is outstanding: nothing runs before its answer.
+    called: bool,
+    input: Vec<u8>,
+    input_at: usize,
+    requests_left: u32, // of this turn, in requests (-R)
+    keys_left: u32,     // of this turn, in keys
+}
+
+/// What a step did: bytes of input used, and a reason to stop if there is one.
+struct Step {
+    used: usize,
+    stop: Option<Stop>,
+}
+
+impl Step {
+    fn on(used: usize) -> Step {
+        Step { used, stop: None }
+    }
+
+    fn stop(stop: Stop) -> Step {
+        Step { used: 0, stop: Some(stop) }
+    }
+}
+
+impl Session {
+    /// Begins to serve a connection.
+    pub fn begin(&mut self, id: ConnId, standing: Standing) {
+        self.id = id;
+        self.standing = standing;
+    }
+
+    /// Nothing received waits, nothing is outstanding, nothing is unsent: the session may be put away.
+    pub fn is_idle(&self) -> bool {
+        self.input.is_empty()
+            && self.slots.is_empty()
+            && self.out.is_idle()
+            && matches!(self.mode, Mode::Start)
+    }
+
+    /// Bytes received and not used yet.
+    pub fn input_len(&self) -> usize {
+        self.input.len() - self.input_at
+    }
+
+    /// No reply is outstanding or waits for one that is.
+    pub fn slots_are_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// The oldest reply is ready to leave.
+    pub fn has_reply_ready(&self) -> bool {
+        self.slots.front_is_ready()
+    }
+
+    /// Gives back the memory that an unusual load has left in an idle session.
+    pub fn shrink(&mut self) {
+        self.slots.shrink();
+        self.input.shrink_to(SPARE_BYTES);
+    }
+
+    /// Runs the requests in `data`, behind whatever was received before.
+    pub fn feed(&mut self, core: &mut Core, data: &[u8]) -> Stop {
+        if !self.input.is_empty() {
+            self.input.extend_from_slice(data);
+            return self.resume(core);
+        }
+        let (used, stop) = self.run(core, data);
+        // The cold case: a request cut by the end of the data, or one that has to wait.
+        self.input.extend_from_slice(&data[used..]);
+        stop
+    }
+
+    /// Goes on with what was received before.
+    pub fn resume(&mut self, core: &mut Core) -> Stop {
+        self.drain_slots(core);
+        let mut input = std::mem::take(&mut self.input);
+        let (used, stop) = self.run(core, &input[self.input_at..]);
+        self.input_at += used;
+        if self.input_at == input.len() {
+            input.clear();
+            self.input_at = 0;
+        } else if self.input_at > input.len() / 2 {
+            input.drain(..self.input_at);
+            self.input_at = 0;
+        }
+        self.input = input;
+        stop
+    }
+
+    fn run(&mut self, core: &mut Core, data: &[u8]) -> (usize, Stop) {
+        self.requests_left = core.settings.requests_per_turn;
+        self.keys_left = KEYS_PER_TURN;
+        let mut at = 0;
+        loop {
+            if self.called {
+                return (at, Stop::WaitOwn);
+            }
+            let rest = &data[at..];
+            if rest.is_empty() && self.mode.needs_input() {
+                return (at, Stop::NeedInput);
+            }
+            let step = match self.mode {
+                Mode::Start => self.request(core, rest),
+                Mode::Keys { keys, op, expires_s } => self.key(core, rest, (keys, op, expires_s)),
+                Mode::Value(_) => self.value(core, rest),
+                Mode::Skip(left) => self.skip(rest, left),
+                Mode::Dump(_) => self.dump(core),
+            };
+            at += step.used;
+            if let Some(stop) = step.stop {
+                return (at, stop);
+            }
+        }
+    }
+
+    /// The next request, in the protocol of the connection.
+    fn request(&mut self, core: &mut Core, rest: &[u8]) -> Step {
+        if self.requests_left == 0 || self.keys_left == 0 {
+            return Step::stop(Stop::Yield);
+        }
+        let step = match self.standing.speaks_given(rest[0]) {
+            Speaks::Binary => self.packet(core, rest),
+            _ if self.standing.must_log_in(core) => self.log_in(core, rest),
+            _ => self.line(core, rest),
+        };
+        self.requests_left -= u32::from(step.stop.is_none());
+        step
+    }
+
+    /// A fixed reply.
+    fn reply(&mut self, core: &mut Core, words: &[u8], used: usize) -> Step {
+        if words.is_empty() {
+            return Step::on(used);
+        }
+        if !self.slots.is_empty() {
+            if self.slots.is_full() {
+                return Step::stop(Stop::WaitOwn);
+            }
+            self.slots.push(words, None);
+            return Step::on(used);
+        }
+        match self.out.space(&mut core.pool, REPLY_USUAL) {
+            Some(room) => {
+                room[..words.len()].copy_from_slice(words);
+                self.out.wrote(words.len());
+                Step::on(used)
+            }
+            None => self.no_room(core),
+        }
+    }
+
+    /// Why there is no room in the outbox: its own unsent bytes, or no block left.
+    fn no_room(&self, core: &Core) -> Step {
+        let own = core.pool.available() > 0 || !self.out.is_idle();
+        Step::stop(if own { Stop::WaitOwn } else { Stop::WaitShared })
+    }
+
+    /// Runs a keyed request here or sends it to its owner.
+    fn keyed(&mut self, core: &mut Core, request: &KeyRequest<'_>, used: usize) -> Step {
+        let owner = core.owner(request.key.hash);
+        if owner != core.id {
+            return self.foreign(core, owner, request, used);
+        }
+        if self.slots.is_empty() && request.has_usual_key() {
+            let Some(room) = self.out.space(&mut core.pool, REPLY_USUAL) else { return self.no_room(core) };
+            let reply = execute(&mut core.keyspace, request, &mut room[..REPLY_USUAL]);
+            self.out.wrote(reply.len);
+            if let Some(value) = core.held(reply.value, reply.line_end) {
+                self.push_value(value);
+            }
+        } else {
+            if self.slots.is_full() {
+                return Step::stop(Stop::WaitOwn);
+            }
+            let reply = execute(&mut core.keyspace, request, &mut core.scratch);
+            let value = core.held(reply.value, reply.line_end);
+            if reply.len > 0 {
+                self.slots.push(&core.scratch[..reply.len], value);
+                self.drain_slots(core);
+            }
+        }
+        core.keyspace.counters.cmd_local += 1;
+        Step::on(used)
+    }
+
+    fn push_value(&mut self, value: Held) {
+        let (len, line_end) = (value.value.value_len(), value.line_end);
+        self.out.push_value(value, len, line_end);
+    }
+
+    fn foreign(&mut self, core: &mut Core, owner: usize, request: &KeyRequest<'_>, used: usize) -> Step {
+        if self.slots.is_full() || self.out.is_full() {
+            return Step::stop(Stop::WaitOwn);
+        }
+        if !core.forward(owner, self.next_ticket(), request) {
+            return Step::stop(Stop::WaitShared);
+        }
+        // Also without a reply: when a later reply leaves, this has been done, as on a server with one thread.
+        self.slots.open();
+        Step::on(used)
+    }
+
+    /// The ticket of the slot that would be opened next.
+    fn next_ticket(&self) -> Ticket {
+        let ConnId { index, generation } = self.id;
+        Ticket { conn: index, generation, slot: self.slots.next_number() }
+    }
+
+    /// A command that every shard takes part in, or that one does which no key names.
+    fn call(&mut self, core: &mut Core, call: Call, manner: Manner, used: usize) -> Step {
+        if self.slots.is_full() {
+            return Step::stop(Stop::WaitOwn);
+        }
+        if !core.start_call(self.next_ticket(), call, manner) {
+            return Step::stop(Stop::WaitShared);
+        }
+        self.slots.open();
+        // What follows on this connection comes after the call on every shard.
+        self.called = true;
+        Step::on(used)
+    }
+
+    fn skip(&mut self, rest: &[u8], left: u64) -> Step {
+        let n = left.min(rest.len() as u64);
+        self.mode = if n == left { Mode::Start } else { Mode::Skip(left - n) };
+        Step::on(n as usize)
+    }
+
+    /// An answer from a peer.
+    pub fn answer(&mut self, core: &mut Core, slot: u32, words: &[u8], value: Option<Held>) {
+        self.slots.fill(slot, words, value);
+        self.drain_slots(core);
+    }
+
+    /// The answer of a call.
+    pub fn call_answered(&mut self, core: &mut Core, slot: u32, answered: Answered) {
+        self.called = false;
+        if let Some((items, next)) = answered.listed {
+            self.listed(core, items, next);
+        }
+        self.slots.fill_heap(slot, answered.text);
+        self.drain_slots(core);
+    }
+
+    /// Moves ready replies from the slots to the outbox, as far as there is room.
+    pub fn drain_slots(&mut self, core: &mut Core) {
+        let Session { slots, out, .. } = self;
+        let mut leave = |slot: Slot, held: &[u8]| match slot {
+            Slot::Waiting => Err(slot),
+            Slot::Heap(bytes) => {
+                out.push_heap(bytes);
+                Ok(())
+            }
+            Slot::Ready { start, len, value } => match out.write(&mut core.pool, &held[start..start + len]) {
+                n if n < len => Err(Slot::Ready { start: start + n, len: len - n, value }),
+                _ => {
+                    if let Some(value) = value {
+                        let (len, line_end) = (value.value.value_len(), value.line_end);
+                        out.push_value(value, len, line_end);
+                    }
+                    Ok(())
+                }
+            },
+        };
+        while slots.pop(&mut leave) {}
+    }
+
+    /// Gives everything back for a connection that is going away. No send may be in flight.
+    pub fn abandon(&mut self, core: &mut Core) {
+        self.out.abandon(&mut core.pool, &mut core.released);
+        self.slots.abandon(&mut core.released);
+        if let Mode::Value(receiving) = std::mem::take(&mut self.mode) {
+            receiving.abandon(core);
+        }
+        self.called = false;
+        self.input.clear();
+        self.input_at = 0;
+    }
+}

@@ -1,0 +1,191 @@
+//! The commands that carry data, in every protocol.
+//!
+//! A small value is waited for until it is here whole, and travels with its request. A larger one is received in place: the
+//! owner of the key reserves the item's memory ([`Upload`]), this session fills it as bytes arrive, also when the memory is
+//! another shard's, and the owner then stores it. So no value is ever buffered twice, and a value that does not come costs
+//! memory of the cache only, not of the process.
+
+use super::{Mode, Session, Step, Stop};
+use crate::protocol::reply::text;
+use crate::shard::core::Core;
+use crate::shard::execute::{VALUE_COPY_MAX, stored};
+use crate::shard::mesh::wire::Ask;
+use crate::shard::request::{Form, KeyRequest, OwnedRequest};
+use crate::store::{Found, Refusal, Upload};
+
+/// A large value that is being received.
+pub(super) struct Receiving {
+    request: OwnedRequest,
+    owner: usize,
+    state: State,
+}
+
+enum State {
+    /// The owner has been asked for the memory.
+    Asked,
+    /// The memory is being filled.
+    Filling(Upload),
+    /// It is full; in a text protocol the line end is still to come.
+    Full(Upload),
+}
+
+/// Bytes of the line end behind the data.
+fn line_end_len(form: &Form<'_>) -> usize {
+    if matches!(form, Form::Binary(_)) { 0 } else { 2 }
+}
+
+/// What data without its line end is answered with.
+fn bad_data_words(form: &Form<'_>) -> &'static [u8] {
+    if matches!(form, Form::Classic { noreply: true }) { b"" } else { text::BAD_DATA_CHUNK }
+}
+
+impl Receiving {
+    fn new(request: &KeyRequest<'_>, owner: usize, state: State) -> Box<Receiving> {
+        Box::new(Receiving { request: OwnedRequest::new(request), owner, state })
+    }
+
+    /// Nothing of it is still to be received.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self.state, State::Full(_)) && line_end_len(&self.request.borrow().form) == 0
+    }
+
+    /// Gives the memory back.
+    pub(super) fn abandon(self, core: &mut Core) {
+        if let State::Filling(upload) | State::Full(upload) = self.state {
+            core.abandon(self.owner, upload);
+        }
+    }
+}
+
+impl Session {
+    /// A storage command whose head takes `head_len` bytes of `rest`; `len` bytes of data follow.
+    pub(super) fn store(
+        &mut self,
+        core: &mut Core,
+        request: &KeyRequest<'_>,
+        len: usize,
+        head_len: usize,
+        rest: &[u8],
+    ) -> Step {
+        let request = &KeyRequest { value_len: len as u32, ..*request };
+        let own = core.owner(request.key.hash) == core.id;
+        if len > if own { VALUE_COPY_MAX } else { core.out.copy_max } {
+            return self.store_large(core, request, head_len);
+        }
+        let end = head_len + len + line_end_len(&request.form);
+        let Some(data) = rest.get(head_len..end) else { return Step::stop(Stop::NeedInput) };
+        let (value, line_end) = data.split_at(len);
+        if !matches!(line_end, b"" | b"\r\n") {
+            return self.reply(core, bad_data_words(&request.form), end);
+        }
+        self.keyed(core, &KeyRequest { value, ..*request }, end)
+    }
+
+    fn store_large(&mut self, core: &mut Core, request: &KeyRequest<'_>, head_len: usize) -> Step {
+        let len = request.value_len as usize;
+        let owner = core.owner(request.key.hash);
+        if owner != core.id {
+            if !core.out.ask(owner, Ask::Reserve(self.next_ticket(), *request, len)) {
+                return Step::stop(Stop::WaitShared);
+            }
+            core.keyspace.counters.cmd_forwarded += 1;
+            self.mode = Mode::Value(Receiving::new(request, owner, State::Asked));
+            return Step { used: head_len, stop: Some(Stop::WaitOwn) };
+        }
+        // The reply is written before anything changes, so make sure it can be.
+        if self.slots.is_full() {
+            return Step::stop(Stop::WaitOwn);
+        }
+        let keys = &mut core.keyspace;
+        keys.counters.cmd_local += 1;
+        match keys.store.reserve(request.key, &request.write(), len, keys.now_s) {
+            Ok(upload) => {
+                self.mode = Mode::Value(Receiving::new(request, owner, State::Filling(upload)));
+            }
+            Err(reason) => self.refuse(core, request, reason),
+        }
+        Step::on(head_len)
+    }
+
+    /// There is no memory for the value: say so and throw its bytes away.
+    fn refuse(&mut self, core: &mut Core, request: &KeyRequest<'_>, reason: Refusal) {
+        self.mode = Mode::Skip(u64::from(request.value_len) + line_end_len(&request.form) as u64);
+        self.answer_stored(core, request, Err(reason));
+    }
+
+    fn answer_stored(&mut self, core: &mut Core, request: &KeyRequest<'_>, outcome: Result<Found, Refusal>) {
+        let len = stored(&mut core.keyspace, request, outcome, &mut core.scratch);
+        if len > 0 {
+            self.slots.push(&core.scratch[..len], None);
+            self.drain_slots(core);
+        }
+    }
+
+    /// The owner's answer to the question for memory.
+    pub fn reserved(&mut self, core: &mut Core, result: Result<Upload, Refusal>) {
+        match (std::mem::take(&mut self.mode), result) {
+            (Mode::Value(mut receiving), Ok(upload)) => {
+                receiving.state = State::Filling(upload);
+                self.mode = Mode::Value(receiving);
+            }
+            (Mode::Value(receiving), Err(reason)) => {
+                self.refuse(core, &receiving.request.borrow(), reason);
+            }
+            // Not reached: a session leaves this mode only by this answer or by its end, which changes its generation.
+            (mode, _) => self.mode = mode,
+        }
+    }
+
+    /// Takes what has come of a large value.
+    pub(super) fn value(&mut self, core: &mut Core, rest: &[u8]) -> Step {
+        let Mode::Value(mut receiving) = std::mem::take(&mut self.mode) else { return Step::on(0) };
+        let line_end_len = line_end_len(&receiving.request.borrow().form);
+        match receiving.state {
+            State::Asked => {
+                self.mode = Mode::Value(receiving);
+                Step::stop(Stop::WaitOwn)
+            }
+            State::Filling(mut upload) => {
+                let n = upload.remaining().min(rest.len());
+                upload.write(&rest[..n]);
+                receiving.state =
+                    if upload.remaining() == 0 { State::Full(upload) } else { State::Filling(upload) };
+                self.mode = Mode::Value(receiving);
+                Step::on(n)
+            }
+            State::Full(upload) if rest.len() >= line_end_len && !self.slots.is_full() => {
+                let well_ended = matches!(&rest[..line_end_len], b"" | b"\r\n");
+                self.finish_value(core, receiving.request, receiving.owner, upload, well_ended);
+                Step::on(line_end_len)
+            }
+            State::Full(upload) => {
+                receiving.state = State::Full(upload);
+                self.mode = Mode::Value(receiving);
+                Step::stop(if rest.len() < line_end_len { Stop::NeedInput } else { Stop::WaitOwn })
+            }
+        }
+    }
+
+    fn finish_value(
+        &mut self,
+        core: &mut Core,
+        owned: OwnedRequest,
+        owner: usize,
+        upload: Upload,
+        well_ended: bool,
+    ) {
+        let request = owned.borrow();
+        if !well_ended {
+            core.abandon(owner, upload);
+            self.slots.push(bad_data_words(&request.form), None);
+            self.drain_slots(core);
+        } else if owner == core.id {
+            let outcome = core.keyspace.store.commit(upload, &request.write(), core.keyspace.now_s);
+            self.answer_stored(core, &request, outcome);
+        } else {
+            let ticket = self.next_ticket();
+            self.slots.open();
+            core.commit_at(owner, ticket, owned, upload);
+        }
+    }
+}
