@@ -1,6 +1,7 @@
-"""emcache: asyncio with its parser in Cython, the text protocol."""
+"""emcache: asyncio with its parser in Cython, the text protocol. Further arguments: user and password."""
 
 import asyncio
+import sys
 
 import emcache
 from tour import PORT, SIZES_BYTES, TOO_LARGE_BYTES, moments, value_of
@@ -97,9 +98,10 @@ async def admin(client):
 
 
 async def main():
+    login = dict(zip(("username", "password"), sys.argv[2:]))
     for options in ({}, {"autobatching": True, "max_connections": 4}):
         addresses = [emcache.MemcachedHostAddress("127.0.0.1", PORT)]
-        client = await emcache.create_client(addresses, timeout=10, **options)
+        client = await emcache.create_client(addresses, timeout=10, **options, **login)
         for part in (set_get_delete, many_keys, compare_and_swap, counters, large_values, admin):
             await part(client)
     await expiry(client)  # It waits, so once is enough.

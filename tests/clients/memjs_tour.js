@@ -1,4 +1,5 @@
-// memjs: the binary protocol. It has no compare-and-swap and no multi-get of its own: gets run together.
+// memjs: the binary protocol. It has no compare-and-swap and no multi-get of its own: gets run together. Further arguments: user and
+// password.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -66,5 +67,6 @@ async function admin(client) {
   assert.equal((await client.get("flushed")).value, null);
 }
 
-const client = memjs.Client.create(address, { timeout: 10, conntimeout: 10, retries: 1 });
+const [, , , username, password] = process.argv;
+const client = memjs.Client.create(address, { username, password, timeout: 10, conntimeout: 10, retries: 1 });
 run(client, [setGetDelete, manyKeys, counters, expiry, largeValues, admin], () => client.close());
