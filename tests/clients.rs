@@ -1,4 +1,4 @@
-//! Clients as people use them, against 1 and 2 shards.
+//! Clients as people use them, against 1 and 2 shards. `docs/clients.md` tells their versions and their quirks.
 //!
 //! | what | where | speaks |
 //! |---|---|---|
@@ -13,7 +13,7 @@
 //! | Dalli 3.0 | Debian | binary |
 //! | gomemcache | Debian | text |
 //! | spymemcached | Debian | text, binary |
-//! | memcache | crates.io | text, binary, meta (`crates`) |
+//! | memcache | crates.io | text, binary (over UDP too), meta (`crates`) |
 //! | memcache-async | crates.io | text (`crates`) |
 //! | libmemcached's `memccapable` | Debian | text, binary |
 //! | Django's cache backends | PyPI | text (`sites`) |
