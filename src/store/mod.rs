@@ -223,10 +223,10 @@ impl Store {
         self.tick(now_s);
         self.tend_table(budget);
         self.tend_reserve(budget);
-        let limit_wanted = self.tend_limit(budget);
         if self.crawl_wanted() {
             self.crawl(budget);
         }
+        let limit_wanted = self.tend_limit(budget);
         limit_wanted || self.table.resizing() || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
