@@ -223,11 +223,11 @@ impl Store {
         self.tick(now_s);
         self.tend_table(budget);
         self.tend_reserve(budget);
-        let limit_wanted = self.tend_limit(budget);
         if self.crawl_wanted() {
             self.crawl(budget);
         }
-        limit_wanted || self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
+        let limit_wanted = self.tend_limit(budget);
+        limit_wanted || self.table.resizing() || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
     /// What was counted.
@@ -281,7 +281,7 @@ impl Store {
             pages_table: self.table.page_count() as u32,
             pages_ghost: self.ghost.page_count() as u32,
             table_capacity: self.table.capacity(),
-            table_growing: self.table.growing(),
+            table_growing: self.table.resizing(),
         }
     }
 

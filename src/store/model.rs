@@ -532,6 +532,7 @@ fn behaves_like_a_map_under_a_limit_that_changes() {
         assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
         model.finish();
     }
+    run(34, Scene { elastic: true, ..WIDE }, 60_000).finish();
     let model = run(33, Scene { elastic: true, evict: false, keys: 200, ..NARROW }, 20_000);
     assert_eq!(model.store.counters.evictions, 0);
     model.finish();

@@ -58,10 +58,10 @@ fn the_table_grows_in_place_and_loses_nothing() {
     let mut store = store(64 << 20);
     let mut growths = 0;
     for i in 0..300_000u32 {
-        let growing = store.table.growing();
+        let growing = store.table.resizing();
         assert_eq!(set(&mut store, &i.to_le_bytes(), &i.to_le_bytes()), Ok(()));
-        growths += u32::from(!growing && store.table.growing());
-        if store.table.growing() && i % 16 == 0 {
+        growths += u32::from(!growing && store.table.resizing());
+        if store.table.resizing() && i % 16 == 0 {
             let probe = i / 2;
             assert_eq!(value(&mut store, &probe.to_le_bytes()), Some(probe.to_le_bytes().to_vec()));
         }

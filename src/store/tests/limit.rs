@@ -71,6 +71,33 @@ fn a_raised_limit_is_filled_and_a_lowered_one_keeps_the_warm() {
     store.check();
 }
 
+#[test]
+fn the_table_shrinks_with_the_limit_and_grows_again() {
+    let mut store = Store::new(&StoreConfig { limit_max_bytes: 8 << 20, ..config(8 << 20) }).unwrap();
+    fill(&mut store, 0, 4, 1_000);
+    let large = store.footprint();
+    assert!(large.pages_table > 40 && large.pages_ghost > 5, "{large:?}");
+    store.set_limit(128 << 10).unwrap();
+    let mut steps = 0;
+    while store.background(2, 200) {
+        steps += 1;
+        if steps % 2_000 == 0 {
+            store.check();
+        }
+    }
+    store.check();
+    let small = store.footprint();
+    assert_eq!((small.pages_over, small.pages_total), (0, 8), "{small:?}");
+    assert!((1..=2).contains(&small.pages_table) && store.counters().curr_items > 200, "{small:?}");
+    fill(&mut store, 2_000_000, 4, 1_000);
+    store.check();
+    store.set_limit(8 << 20).unwrap();
+    fill(&mut store, 3_000_000, 4, 1_000);
+    let again = store.footprint();
+    assert!(again.pages_table * 10 > large.pages_table * 9, "{again:?}");
+    store.check();
+}
+
 /// Stores go on while the limit is over, and push towards it too.
 #[test]
 fn stores_succeed_while_pages_are_emptied() {
