@@ -117,6 +117,7 @@ fn affordable_cores(options: &Options) -> Vec<usize> {
 fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig {
     StoreConfig {
         limit_bytes: plan.store_bytes,
+        limit_max_bytes: plan.store_bytes,
         item_size_max: item_size_max(options, plan),
         growth_factor: options.growth_factor,
         min_item_bytes: options.item_size_min_bytes,
@@ -158,6 +159,7 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
             Box::new(move |user, password| users.check(user, password))
         }),
         prefix_delimiter: options.prefix_delimiter,
+        count_prefixes: options.count_prefixes,
         requests_per_turn: options.requests_per_turn,
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
