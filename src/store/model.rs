@@ -87,6 +87,7 @@ impl Model {
         let store = Store::new(&StoreConfig {
             limit_bytes: scene.limit_bytes,
             limit_max_bytes: 4 * scene.limit_bytes,
+            key_len_max: 250,
             item_size_max: ITEM_SIZE_MAX,
             growth_factor: 1.25,
             min_item_bytes: 8,

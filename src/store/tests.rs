@@ -14,6 +14,7 @@ fn config(limit_bytes: usize) -> StoreConfig {
     StoreConfig {
         limit_bytes,
         limit_max_bytes: 4 * limit_bytes,
+        key_len_max: 250,
         item_size_max: 1 << 20,
         growth_factor: 1.07,
         min_item_bytes: 8,
