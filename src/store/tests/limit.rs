@@ -98,6 +98,27 @@ fn the_table_shrinks_with_the_limit_and_grows_again() {
     store.check();
 }
 
+/// A limit that is raised again while the table shrinks.
+#[test]
+fn a_table_that_has_shrunk_gives_its_pages_up() {
+    let mut store = Store::new(&StoreConfig { evict: false, ..config(2 << 20) }).unwrap();
+    for i in 0..20_000u32 {
+        set(&mut store, &i.to_le_bytes(), b"12345678").unwrap();
+    }
+    for i in 100..20_000u32 {
+        store.delete_if(key(&store, &i.to_le_bytes()), None, 2).unwrap();
+    }
+    let pages = store.table.page_count();
+    store.set_limit(128 << 10).unwrap();
+    while !store.table.resizing() {
+        store.background(2, 10);
+    }
+    store.set_limit(2 << 20).unwrap();
+    settle(&mut store);
+    assert!(store.table.page_count() < pages && !store.table.ready_to_grow());
+    store.check();
+}
+
 /// Stores go on while the limit is over, and push towards it too.
 #[test]
 fn stores_succeed_while_pages_are_emptied() {
