@@ -235,7 +235,8 @@ impl Store {
             self.crawl(budget);
         }
         let limit_wanted = self.tend_limit(budget);
-        limit_wanted || self.table.resizing() || self.slab.draining().is_some() || self.crawl_wanted()
+        let table_wanted = self.table.resizing() || self.table.has_shrunk();
+        limit_wanted || table_wanted || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
     /// What was counted.

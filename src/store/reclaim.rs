@@ -145,7 +145,7 @@ impl Store {
                 self.note_evicted(loc);
                 self.unlink_unindexed(loc);
             }
-        } else if self.slab.pages_over() > 0 {
+        } else if self.slab.pages_over() > 0 || self.table.has_shrunk() {
             let spare = self.table.spare_page();
             match spare.or_else(|| self.ghost.spare_page(self.table.page_count())) {
                 Some(page) => self.slab.release_page(page),

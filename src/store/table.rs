@@ -120,7 +120,7 @@ pub struct Table {
     upper: u32,
     /// Hashes whose home among the lower ones is below this use the lower number, the others the upper one.
     boundary: u32,
-    /// The boundary moves up.
+    /// The boundary moves up, or did so and there are pages to give up.
     shrinking: bool,
     len: usize,
     /// Entries that found no place while their home moved; the store takes and drops these items.
@@ -208,9 +208,16 @@ impl Table {
         }
     }
 
+    /// True when it has shrunk and not yet given up the pages it does not need any more.
+    pub fn has_shrunk(&self) -> bool {
+        self.shrinking && self.ready_to_grow()
+    }
+
     /// Gives up a page that no home lies in.
     pub fn spare_page(&mut self) -> Option<u32> {
-        if self.ready_to_grow() { self.pages.pop() } else { None }
+        let page = if self.ready_to_grow() { self.pages.pop() } else { None };
+        self.shrinking &= self.resizing() || self.ready_to_grow();
+        page
     }
 
     /// Pages the homes, and the buckets after them, lie in.

@@ -197,6 +197,8 @@ fn the_crawl_gives_everything_overdue_back() {
     while store.background(70, 500) {}
     assert_eq!(store.counters().curr_items, 0);
     assert_eq!(store.footprint().pages_items, 0);
+    let pass = (71..200).find(|&now_s| store.background(now_s, 1));
+    assert_eq!(pass, None, "nothing is left to look through");
 }
 
 #[test]
