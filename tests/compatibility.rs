@@ -308,8 +308,11 @@ fn started(files: &Files, command: Command) -> Result<String, String> {
     } else {
         Server::listening(command)
     };
-    server.connect().ask("get a\r\n", "END\r\n");
-    Ok(server.stderr())
+    // With -Y there is an answer too.
+    match server.connect().ask_line("version\r\n") {
+        line if line.starts_with("VERSION ") || line == "CLIENT_ERROR unauthenticated" => Ok(server.stderr()),
+        line => Err(format!("version: {line}")),
+    }
 }
 
 /// Waits until the command ends by itself: its status, and what it has printed.

@@ -49,6 +49,7 @@ mod binary;
 mod datagram;
 mod expiry;
 mod framing;
+mod limits;
 mod login;
 mod meta;
 mod pressure;
