@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Conn, Server};
+use crate::harness::{Conn, Server, wait_for};
 
 on_shards! { metadump mgdump cachedump prefixes }
 
@@ -145,6 +145,38 @@ fn what_has_no_meaning_here_is_accepted_and_said_so() {
     assert!(server.stderr().contains("`lru tune` has no effect here"), "{}", server.stderr());
     conn.ask("lru tune 50 40 0.1 2.0\r\n", "ERROR hot and warm pcts must not exceed 80\r\n");
     conn.ask("lru_crawler metadump 0\r\n", "BADCLASS invalid class id\r\n");
+    conn.finish();
+}
+
+/// `cache_memlimit` up makes room, down gives memory back to the system.
+#[test]
+fn the_memory_limit_changes_while_the_server_runs() {
+    let server = Server::start(2, &["-m", "64"]);
+    let mut conn = server.connect();
+    let value = "v".repeat(1000);
+    let fill = |from: usize, to: usize| {
+        let mut conn = server.connect();
+        for n in from..to {
+            conn.send(format!("set key-{n} 0 0 1000 noreply\r\n{value}\r\n"));
+        }
+        conn.ask("mn\r\n", "MN\r\n");
+    };
+    fill(0, 100_000);
+    let (bytes, full) = (conn.stat("bytes"), server.resident_bytes());
+    assert!(bytes > 50 << 20 && bytes < 64 << 20, "{bytes}");
+    conn.ask("cache_memlimit 160\r\n", "OK\r\n");
+    assert_eq!(conn.stat("limit_maxbytes"), 160 << 20);
+    fill(100_000, 200_000);
+    let bytes = conn.stat("bytes");
+    assert!(bytes > 140 << 20, "{bytes}");
+    conn.ask("cache_memlimit 32\r\n", "OK\r\n");
+    wait_for("the items to go", || (conn.stat("bytes") < 32 << 20).then_some(()));
+    wait_for("the memory to go back", || (server.resident_bytes() < full - (25 << 20)).then_some(()));
+    let bytes = conn.stat("bytes");
+    assert!(bytes > 20 << 20, "{bytes}");
+    fill(200_000, 201_000);
+    conn.ask("cache_memlimit 7\r\n", "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n");
+    conn.ask("cache_memlimit 900000000\r\n", "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n");
     conn.finish();
 }
 

@@ -12,6 +12,7 @@
 //! | php-memcached | Debian | text, binary |
 //! | Dalli 3.0 | Debian | binary |
 //! | gomemcache | Debian | text |
+//! | spymemcached | Debian | text, binary |
 //! | memcache | crates.io | text, binary, meta (`crates`) |
 //! | memcache-async | crates.io | text (`crates`) |
 //! | libmemcached's `memccapable` | Debian | text, binary |
@@ -76,6 +77,8 @@ tours! {
     php_memcached_binary: php "php_memcached_tour.php" "binary";
     dalli_binary: ruby "dalli_tour.rb";
     gomemcache_text: go "gomemcache_tour.go";
+    spymemcached_text: java "SpymemcachedTour.java" "text";
+    spymemcached_binary: java "SpymemcachedTour.java" "binary";
 }
 
 /// Runs the program `language` starts against a server of `shards` shards.
@@ -141,6 +144,13 @@ fn go(tour: &str) -> Command {
     command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode");
     command.env("GOCACHE", target_dir().join("go-cache"));
     command.arg("run").arg(source(tour));
+    command
+}
+
+/// Compiled in memory each time; it takes a second.
+fn java(tour: &str) -> Command {
+    let mut command = program("java");
+    command.args(["-cp", "/usr/share/java/spymemcached.jar"]).arg(source(tour));
     command
 }
 

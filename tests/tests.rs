@@ -15,7 +15,7 @@
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
-//! | `clients` | people's clients in eight languages, web servers with their cache here, libmemcached's `memccapable` |
+//! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
@@ -49,6 +49,7 @@ mod binary;
 mod datagram;
 mod expiry;
 mod framing;
+mod limits;
 mod login;
 mod meta;
 mod pressure;
