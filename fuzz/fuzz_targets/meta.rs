@@ -10,16 +10,24 @@ use ringcached::protocol::meta_reply::{
     Marks, MetaCode, MetaItem, meta_line_len_max, write_debug, write_hit, write_miss, write_number,
 };
 use ringcached::protocol::{
-    BINARY_KEY_ROOM, Command, Limits, MetaCommand, MetaFlags, MetaVerb, VALUE_LEN_MAX, decode_key, parse,
+    Command, Limits, MetaCommand, MetaFlags, MetaVerb, VALUE_LEN_MAX, decode_key, parse,
 };
 use ringcached_fuzz::{read, same_however_cut, written};
 use zerocopy::{FromBytes, IntoBytes};
 
+/// The longest keys: memcached's, and as long as `--max-key-size` allows.
+const KEY_LENS_MAX: [usize; 2] = [250, 65_535];
+
 fuzz_target!(|stream: &[u8]| {
-    same_however_cut(stream, |pieces| read(pieces, &Limits::default(), check));
+    for key_len_max in KEY_LENS_MAX {
+        let limits = Limits { key_len_max, ..Limits::default() };
+        same_however_cut(stream, |pieces| {
+            read(pieces, &limits, |line, command| check(line, command, &limits))
+        });
+    }
 });
 
-fn check(line: &[u8], command: &Command<'_>) {
+fn check(line: &[u8], command: &Command<'_>, limits: &Limits) {
     let meta = match command {
         Command::Meta(meta) => meta,
         Command::Reply(text) | Command::ReplyAndSkip { text, .. } => {
@@ -28,12 +36,12 @@ fn check(line: &[u8], command: &Command<'_>) {
         }
         _ => return,
     };
-    assert!((1..=Limits::default().key_len_max).contains(&meta.key.len()) && !meta.key.contains(&b' '));
+    assert!((1..=limits.key_len_max).contains(&meta.key.len()) && !meta.key.contains(&b' '));
     assert!(meta.len <= VALUE_LEN_MAX && (meta.verb == MetaVerb::Set || meta.len == 0));
     assert_eq!(MetaFlags::read_from_bytes(meta.flags.as_bytes()).as_ref(), Ok(&meta.flags));
     let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).collect();
-    assert_eq!(parse(&words.join(&b"   "[..]), &Limits::default()), *command, "with more spaces");
-    let mut room = [0; BINARY_KEY_ROOM];
+    assert_eq!(parse(&words.join(&b"   "[..]), limits), *command, "with more spaces");
+    let mut room = vec![0; meta.key.len().div_ceil(4) * 3];
     let key = match meta.flags.base64_key() {
         true => decode_key(meta.key, &mut room).expect("a key that the parser let through"),
         false => meta.key,
