@@ -1,4 +1,4 @@
-//! Clients as people use them, against 1 and 2 shards.
+//! Clients as people use them, against 1 and 2 shards. `docs/clients.md` tells their versions and their quirks.
 //!
 //! | what | where | speaks |
 //! |---|---|---|
@@ -13,22 +13,26 @@
 //! | Dalli 3.0 | Debian | binary |
 //! | gomemcache | Debian | text |
 //! | spymemcached | Debian | text, binary |
-//! | memcache | crates.io | text, binary, meta (`crates`) |
+//! | memcache | crates.io | text, binary (over UDP too), meta (`crates`) |
 //! | memcache-async | crates.io | text (`crates`) |
 //! | libmemcached's `memccapable` | Debian | text, binary |
 //! | Django's cache backends | PyPI | text (`sites`) |
 //! | PHP's sessions | Debian | text, binary (`sites`) |
 //! | nginx's memcached and memc modules | Debian | text (`sites`) |
 //!
+//! With a password (`logins`): emcache, memcache for Python and Rust over text; python-binary-memcached, memjs, Dalli,
+//! php-memcached, spymemcached and memcache for Rust over SASL. pylibmc's wheel brings a SASL library without mechanisms.
+//!
 //! A client is driven by a program in `tests/clients`, its tour, in its own language. It takes the port, checks what an
 //! application does with a cache, and says `all passed` at its end. `tools/check` installs them all; one that is missing
 //! is a failure.
 
 mod crates;
+mod logins;
 mod sites;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use crate::harness::Server;
 
@@ -90,15 +94,23 @@ fn tour(shards: u32, mut language: Command, arguments: &[&str]) {
 
 /// Runs `command`, made by [`program`], to its end and returns stdout; a failure shows all it said.
 fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; tools/check installs it"));
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{command:?}: {}; tools/check installs what it needs\n{stdout}{stderr}",
-        output.status
-    );
+    let (status, stdout, stderr) = end_of(command);
+    assert!(status.success(), "{command:?}: {status}; tools/check installs what it needs\n{stdout}{stderr}");
     stdout
+}
+
+/// Runs `command`, which must fail, and returns all it said.
+fn run_refused(command: &mut Command) -> String {
+    let (status, stdout, stderr) = end_of(command);
+    assert!(!status.success(), "{command:?}: {status}\n{stdout}{stderr}");
+    stdout + &stderr
+}
+
+/// How `command` ended, its stdout and stderr.
+fn end_of(command: &mut Command) -> (ExitStatus, String, String) {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; tools/check installs it"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status, text(&output.stdout), text(&output.stderr))
 }
 
 /// `interpreter`, ended with all its children if it runs for too long.
@@ -183,16 +195,14 @@ fn memccapable(shards: u32, half: &str, prefix: &str) {
     let server = Server::start(shards, &[]);
     let mut command = program("memccapable");
     command.args([half, "-h", "127.0.0.1", "-p", &server.port().to_string()]);
-    // Its exit code counts the exceptions too.
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; tools/check installs it"));
-    // Stdout has `<name>   [pass]` for each, and the bare name of one that failed.
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // Its exit code counts the exceptions too. Stdout has `<name>   [pass]` for each, and the bare name of one that failed.
+    let (_, said, stderr) = end_of(&mut command);
     let results: Vec<(&str, bool)> = said
         .split(prefix)
         .skip(1)
         .map(|result| (result.trim_end().trim_end_matches("[pass]").trim_end(), result.contains("[pass]")))
         .collect();
-    assert_eq!(results.len(), MEMCCAPABLE_TESTS, "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(results.len(), MEMCCAPABLE_TESTS, "{said}{stderr}");
     for (name, passed) in results {
         let excepted = MEMCCAPABLE_EXCEPTIONS.contains(&format!("{prefix}{name}").as_str());
         assert!(passed || excepted, "memccapable: {prefix}{name} failed\n{said}");

@@ -1,4 +1,6 @@
-"""python-binary-memcached: the binary protocol in plain Python."""
+"""python-binary-memcached: the binary protocol in plain Python. Further arguments: user and password."""
+
+import sys
 
 import bmemcached
 from tour import PORT, SIZES_BYTES, TOO_LARGE_BYTES, refused, value_of, wait_until_gone
@@ -75,7 +77,7 @@ def admin(client):
 def main():
     parts = (set_get_delete, many_keys, compare_and_swap, counters, large_values, admin)
     for kind in (bmemcached.Client, bmemcached.DistributedClient):
-        client = kind((f"127.0.0.1:{PORT}",), socket_timeout=10)
+        client = kind((f"127.0.0.1:{PORT}",), *sys.argv[2:], socket_timeout=10)
         for part in parts:
             part(client)
     expiry(client)  # It waits, so once is enough.

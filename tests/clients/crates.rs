@@ -18,7 +18,7 @@ use crate::harness::{PATIENCE, Server, wait_for};
 const SIZES_BYTES: [usize; 6] = [0, 1, 1000, 16_384, 100_000, 1_000_000];
 const TOO_LARGE_BYTES: usize = 2 << 20;
 
-on_1_and_2_shards! { memcache_text memcache_binary memcache_meta memcache_async_text }
+on_1_and_2_shards! { memcache_text memcache_binary memcache_meta memcache_udp memcache_async_text }
 
 fn server(shards: u32) -> Server {
     Server::start(shards, &["-m", "128"])
@@ -82,12 +82,12 @@ fn memcache_tour(shards: u32, protocol: &str) {
     assert_eq!(client.decrement("count", 7).expect("decrement"), 8);
     assert_eq!(client.decrement("count", 100).expect("decrement"), 0);
 
-    for (key, ttl_s) in [("short", 1), ("long", 100), ("touched", 1)] {
+    for (key, ttl_s) in [("short", 1), ("long", 100), ("touched", 100)] {
         client.set(key, "x", ttl_s).expect("set");
     }
-    assert!(client.touch("touched", 100).expect("touch"));
-    wait_for("a TTL of 1 s", || get("short").is_none().then_some(()));
-    assert!(get("long").is_some() && get("touched").is_some());
+    assert!(client.touch("touched", 1).expect("touch"));
+    wait_for("a TTL of 1 s", || (get("short").is_none() && get("touched").is_none()).then_some(()));
+    assert!(get("long").is_some());
 
     for size in SIZES_BYTES {
         let value = random_bytes(size);
@@ -104,6 +104,26 @@ fn memcache_tour(shards: u32, protocol: &str) {
     }
     client.flush().expect("flush");
     assert_eq!(get("large"), None);
+}
+
+/// Over UDP only binary: text fails there in this client, against memcached too.
+fn memcache_udp(shards: u32) {
+    let server = Server::start(shards, &["-U", "-1"]);
+    let address = server.udp_socket().peer_addr().expect("UDP address");
+    let client = memcache::connect(format!("memcache+udp://{address}?timeout=10")).expect("connect");
+    assert_eq!(client.get::<Vec<u8>>("key").expect("get"), None);
+    // It has to fit a datagram.
+    let value = random_bytes(1000);
+    client.set("key", value.as_slice(), 0).expect("set");
+    assert_eq!(client.get("key").expect("get"), Some(value));
+    assert!(client.add("key", "other", 0).is_err());
+    client.append("key", "-end").expect("append");
+    client.set("count", 10, 0).expect("set");
+    assert_eq!(client.increment("count", 5).expect("increment"), 15);
+    assert!(client.touch("count", 100).expect("touch"));
+    assert!(client.delete("key").expect("delete"));
+    assert!(!client.delete("key").expect("delete"));
+    assert_eq!(client.version().expect("version").len(), 1);
 }
 
 /// The crate's newer half: typed meta commands and, above them, caching patterns built of leases and stale values.

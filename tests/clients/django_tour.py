@@ -87,10 +87,10 @@ def low_level():
     cache.set("count", 10)
     assert cache.incr("count", 5) == 15
     assert cache.decr("count", 7) == 8
-    assert cache.set("short", "x", 1) is None and cache.set("touched", "x", 1) is None
-    assert cache.touch("touched", 100)
-    wait_until_gone(lambda: cache.get("short") is None)
-    assert cache.get("touched") == "x"
+    assert cache.set("short", "x", 1) is None and cache.set("touched", "x", 100) is None
+    assert cache.touch("touched", 1)
+    wait_until_gone(lambda: cache.get_many(["short", "touched"]) == {})
+    assert cache.get("count") == 8
     for size in SIZES_BYTES:
         cache.set("large", value_of(size))
         assert cache.get("large") == value_of(size), size

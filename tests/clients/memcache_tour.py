@@ -1,9 +1,12 @@
-"""memcache: the meta commands, with threads and with asyncio."""
+"""memcache: the meta commands, with threads and with asyncio. Further arguments: user and password."""
 
 import asyncio
+import sys
 
 import memcache
 from tour import PORT, SIZES_BYTES, TOO_LARGE_BYTES, refused, value_of, wait_until_gone
+
+LOGIN = dict(zip(("username", "password"), sys.argv[2:]))
 
 
 def set_get_delete(client):
@@ -80,7 +83,7 @@ def flush(client):
 
 
 async def together():
-    client = memcache.AsyncMemcache(("127.0.0.1", PORT))
+    client = memcache.AsyncMemcache(("127.0.0.1", PORT), **LOGIN)
     values = {f"many-{i}": b"%d" % i for i in range(200)}
     for key, value in values.items():
         await client.set(key, value)
@@ -90,7 +93,7 @@ async def together():
 
 
 def main():
-    client = memcache.Memcache(("127.0.0.1", PORT))
+    client = memcache.Memcache(("127.0.0.1", PORT), **LOGIN)
     for part in (set_get_delete, compare_and_swap, counters, expiry, flags_by_hand, large_values, flush):
         part(client)
     asyncio.run(together())
