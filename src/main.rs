@@ -117,6 +117,7 @@ fn affordable_cores(options: &Options) -> Vec<usize> {
 fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig {
     StoreConfig {
         limit_bytes: plan.store_bytes,
+        limit_max_bytes: plan.store_bytes,
         item_size_max: item_size_max(options, plan),
         growth_factor: options.growth_factor,
         min_item_bytes: options.item_size_min_bytes,

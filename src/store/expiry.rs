@@ -168,7 +168,7 @@ impl Store {
         let mut chunks_left = budget;
         let mut pages_left = budget * PAGES_PER_CHUNK;
         while chunks_left > 0 && pages_left > 0 {
-            if self.crawl.page == self.slab.page_count() {
+            if self.crawl.page >= self.slab.page_count() {
                 self.end_pass();
                 break;
             }

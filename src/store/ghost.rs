@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn remembers_the_latest_and_forgets_the_oldest() {
-        let (mut arena, _) = Arena::new(1 << 16, 8, 4096, HugePages::Off).unwrap();
+        let (mut arena, _) = Arena::new(1 << 16, 0, 8, 4096, HugePages::Off).unwrap();
         let mut ghost = Ghost::new(16 << 10);
         let hash = |i: u64| Hasher::with_seeds([1, 2, 3, 4]).hash(&i.to_le_bytes());
         ghost.remember(&mut arena, hash(1));

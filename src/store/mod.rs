@@ -6,14 +6,15 @@
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
 //! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
-//!   `reclaim` gets memory;
+//!   `reclaim` gets memory, `limit` changes how much there is;
 //! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
 //!   `Store` they work on.
 //!
 //! What always holds between two calls (`invariants.rs` checks it in the tests): an item that is `LINKED` is
 //! in the table once and in one queue once, and nothing else is in either; every other used chunk belongs to
 //! a linked item's chain, or to an item that is pinned or being received; every page is free, of one class,
-//! of the table or of the ghost. So `limit_bytes` is never exceeded.
+//! of the table, of the ghost or withheld. So `limit_bytes` is never exceeded, but for what is still to be
+//! emptied after it was lowered (`limit`).
 //!
 //! No operation does more than about a millisecond of work: each loop over items, chunks, pages or homes has
 //! a bound with a name, save those over the bytes of the one value at hand and the last resort of `reclaim`,
@@ -29,6 +30,7 @@ mod expiry;
 mod ghost;
 mod hash;
 mod item;
+mod limit;
 mod operation;
 mod pins;
 mod read;
@@ -50,6 +52,7 @@ pub use arena::HugePages;
 pub use counters::{ClassCounters, ClassStats, Footprint, StoreCounters};
 pub use hash::Hasher;
 pub use item::KEY_LEN_MAX;
+pub use limit::LimitError;
 pub use operation::{ArithRefusal, Arithmetic, Found, Key, Miss, Mode, Refusal, Write};
 pub use pins::{Pinned, PinnedSegments, Upload};
 pub use read::ItemView;
@@ -70,6 +73,9 @@ const PAGES_AIMED_AT: usize = 1024;
 /// Smallest and largest page.
 const PAGE_BYTES_MIN: usize = 16 << 10;
 const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Most pages that are reserved for a limit that is raised: what looks at each of them stays fast. (A store that
+/// starts with more has more.)
+const PAGES_MAX: usize = 1 << 16;
 /// Fewest pages that can work: table, ghost, reserve, one draining, and some for items.
 const PAGES_MIN: usize = 8;
 /// The smallest limit a store works with.
@@ -84,6 +90,9 @@ const GRANULE_BYTES: usize = 8;
 pub struct StoreConfig {
     /// Bytes for items, table and ghost together; the shard's part of `-m`.
     pub limit_bytes: usize,
+    /// The most `Store::set_limit` is ever to be asked for; that much address space is reserved, as far as it
+    /// can be had and items can be named in it.
+    pub limit_max_bytes: usize,
     /// `-I`: the largest item by memcached's formula, see [`Refusal::TooLarge`].
     pub item_size_max: usize,
     /// `-f`: each size class is larger than the one before by at most this factor.
@@ -167,11 +176,13 @@ impl Store {
         }
         let len = limit_bytes / page_bytes * page_bytes;
         let granule_bytes = GRANULE_BYTES.max((len >> 31).next_power_of_two());
+        let len_max = config.limit_max_bytes.min(PAGES_MAX * page_bytes).min(granule_bytes << 31);
+        let len_max = len.max(len_max / page_bytes * page_bytes);
         let smallest = (HEADER_BYTES + config.min_item_bytes).max(CHUNK_BYTES_MIN);
         let classes =
             Classes::new(len / page_bytes, page_bytes, granule_bytes, smallest, config.growth_factor);
         let (arena, notice) =
-            Arena::new(len, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
+            Arena::new(len, len_max, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
                 .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
         let mut slab = Slab::new(arena, page_bytes, classes);
         // The table has the first page, so no item is ever at location 0, which means "none".
@@ -206,16 +217,17 @@ impl Store {
         })
     }
 
-    /// Work that should not wait for a request: table growth, the reserve of pages, the crawl. Looks at up to
+    /// Work that should not wait for a request: table growth, the reserve of pages, the limit, the crawl. Looks at up to
     /// about `budget` chunks or homes. True: there is more to do now.
     pub fn background(&mut self, now_s: u32, budget: usize) -> bool {
         self.tick(now_s);
         self.tend_table(budget);
         self.tend_reserve(budget);
+        let limit_wanted = self.tend_limit(budget);
         if self.crawl_wanted() {
             self.crawl(budget);
         }
-        self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
+        limit_wanted || self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
     /// What was counted.
@@ -261,7 +273,9 @@ impl Store {
         let items = (0..self.slab.page_count()).filter(|&page| self.slab.class_of_page(page).is_some());
         Footprint {
             page_bytes: self.slab.page_bytes(),
-            pages_total: self.slab.page_count(),
+            limit_bytes: self.slab.pages_allowed() as usize * self.slab.page_bytes(),
+            pages_total: self.slab.pages_held(),
+            pages_over: self.slab.pages_over(),
             pages_free: self.slab.free_pages(),
             pages_items: items.count() as u32,
             pages_table: self.table.page_count() as u32,

@@ -123,8 +123,9 @@ impl Store {
         self.reserve_pages() + self.pages_wanted() as u32
     }
 
+    /// The reserve, and what is still to be withheld.
     fn reserve_pages(&self) -> u32 {
-        1 + self.slab.page_count() / PAGES_PER_RESERVE
+        1 + self.slab.pages_held() / PAGES_PER_RESERVE + self.slab.pages_over()
     }
 
     fn pages_wanted(&self) -> usize {
@@ -193,8 +194,13 @@ impl Store {
 
     /// Starts to drain a page: by compaction, or if much memory is idle and compaction cannot help, by force.
     fn begin_drain(&mut self) -> bool {
-        let too_idle = self.slab.free_bytes() > self.slab.arena.len() / IDLE_DIVISOR;
-        self.begin_compaction() || (self.may_evict && too_idle && self.begin_cheapest_drain())
+        self.begin_compaction() || (self.may_evict && self.too_idle() && self.begin_cheapest_drain())
+    }
+
+    /// True when much memory is idle in free chunks.
+    pub(super) fn too_idle(&self) -> bool {
+        let held_bytes = self.slab.pages_held() as usize * self.slab.page_bytes();
+        self.slab.free_bytes() > held_bytes / IDLE_DIVISOR
     }
 
     /// Starts to drain a page all of whose items have free chunks of their class elsewhere.
@@ -217,7 +223,7 @@ impl Store {
     /// Starts to drain the page that costs least, of whatever class, but not one that was assigned lately: it
     /// is still filling, and another class would take it next.
     fn begin_cheapest_drain(&mut self) -> bool {
-        let settled = self.slab.page_count() / SETTLED_DIVISOR;
+        let settled = self.slab.pages_held() / SETTLED_DIVISOR;
         self.begin_drain_of_cheapest(|slab, page| {
             slab.class_of_page(page).is_some() && slab.assigned_since(page) > settled
         })

@@ -1,5 +1,6 @@
 //! What the store promises as a whole: growth, density, hit ratio, expiry, large values.
 
+mod limit;
 mod long_keys;
 mod marks;
 pub(super) mod oracle;
@@ -12,6 +13,7 @@ use super::*;
 fn config(limit_bytes: usize) -> StoreConfig {
     StoreConfig {
         limit_bytes,
+        limit_max_bytes: 4 * limit_bytes,
         item_size_max: 1 << 20,
         growth_factor: 1.07,
         min_item_bytes: 8,
