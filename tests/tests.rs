@@ -16,7 +16,7 @@
 //! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
-//! | `clients` | pymemcache and libmemcached's `memccapable` |
+//! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
@@ -44,11 +44,14 @@ macro_rules! on_shards {
 
 mod harness;
 
+mod admin;
 mod arithmetic;
 mod binary;
 mod datagram;
 mod expiry;
 mod framing;
+mod limits;
+mod login;
 mod meta;
 mod pressure;
 mod process;

@@ -8,6 +8,7 @@
 use super::admin::{self, Admin, admin};
 use super::exptime::Exptime;
 use super::get::{self, GetCommand};
+use super::line::LINE_BUFFERED_MAX;
 use super::meta::{self, MetaCommand, MetaVerb};
 use super::number::{parse_i64, parse_u32, parse_u64};
 use super::reply::text;
@@ -44,6 +45,11 @@ impl Limits {
         dumping_allowed: true,
         watch_allowed: true,
     };
+
+    /// How many bytes without LF are buffered: memcached's number, and as many more as keys may be longer.
+    pub const fn line_buffered_max(&self) -> usize {
+        LINE_BUFFERED_MAX + self.key_len_max.saturating_sub(Self::DEFAULT.key_len_max)
+    }
 }
 
 impl Default for Limits {

@@ -12,7 +12,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::binary_key::{BINARY_KEY_ROOM, decode_key};
+use super::binary_key::is_binary_key;
 use super::exptime::{Exptime, NEVER_S};
 use super::meta::MetaVerb;
 use super::number::{parse_i64, parse_u32, parse_u64};
@@ -196,8 +196,11 @@ impl MetaFlags {
                 self.client_flags = parse_u32(argument).ok_or(flaw)?;
             }
             b'b' => {
-                let decoded = decode_key(key, &mut [0; BINARY_KEY_ROOM]).is_some();
-                return if decoded { Ok(()) } else { Err(Flaw::of_argument(text::UNDECODABLE_KEY)) };
+                return if is_binary_key(key) {
+                    Ok(())
+                } else {
+                    Err(Flaw::of_argument(text::UNDECODABLE_KEY))
+                };
             }
             b'M' => return self.take_mode(verb, argument),
             b'O' => return self.take_opaque(argument),
@@ -238,7 +241,7 @@ impl MetaFlags {
         self.has(b'q')
     }
 
-    /// `b`: the key is base64, and decodes; see [`decode_key`]. `ms` marks the item, so that its key is
+    /// `b`: the key is base64, and decodes; see [`decode_key`](super::decode_key). `ms` marks the item, so that its key is
     /// always shown as base64.
     #[inline]
     pub fn base64_key(&self) -> bool {

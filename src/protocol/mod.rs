@@ -83,7 +83,7 @@ mod tests;
 
 pub use admin::{Admin, Classes, DumpForm, WatchKind, WatchKinds};
 pub use auth::{AUTH_TOKEN_LEN_MAX, AuthStep, authenticate};
-pub use binary_key::{BINARY_KEY_ROOM, decode_key};
+pub use binary_key::decode_key;
 pub use classic::{Command, Limits, parse};
 pub use exptime::{EXPIRED_S, Exptime, NEVER_S, RELATIVE_MAX_S};
 pub use get::{GetCommand, Keys, LongGet, LongGetStep};

@@ -112,7 +112,9 @@ impl Store {
     fn flush_now(&mut self) {
         self.flush.watermark = Some(self.number);
         for page in 0..self.slab.page_count() {
-            self.slab.page_mut(page).earliest_s = 0;
+            if self.slab.class_of_page(page).is_some() {
+                self.slab.page_mut(page).earliest_s = 0;
+            }
         }
         self.crawl = Crawl { earliest_s: 0, ..Crawl::new() };
     }

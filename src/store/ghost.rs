@@ -2,8 +2,8 @@
 //!
 //! It remembers 16-bit fingerprints, 31 to a cache line, each line a ring that forgets its oldest. A key
 //! never seen is taken for a remembered one with probability 31/65,536, which does no harm. When pages are
-//! added the lines of all hashes change, which amounts to forgetting everything; that happens only while the
-//! table grows.
+//! added or taken away the lines of all hashes change, which amounts to forgetting everything; that happens
+//! only while the table is resized.
 
 use super::arena::Arena;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -42,7 +42,12 @@ impl Ghost {
 
     /// Pages to add for a table of so many pages.
     pub fn pages_wanted(&self, table_pages: usize) -> usize {
-        (table_pages * PAGES_PER_100_TABLE_PAGES).div_ceil(100).saturating_sub(self.pages.len())
+        pages_for(table_pages).saturating_sub(self.pages.len())
+    }
+
+    /// Gives up a page if it has more than it wants for a table of so many pages.
+    pub fn spare_page(&mut self, table_pages: usize) -> Option<u32> {
+        if self.pages.len() > pages_for(table_pages) { self.pages.pop() } else { None }
     }
 
     /// Adds a zeroed page.
@@ -72,6 +77,10 @@ impl Ghost {
         let page = *self.pages.get((line / lines_per_page) as usize)?;
         Some(((page as usize) << self.page_shift) + ((line % lines_per_page) << line_shift) as usize)
     }
+}
+
+fn pages_for(table_pages: usize) -> usize {
+    (table_pages * PAGES_PER_100_TABLE_PAGES).div_ceil(100)
 }
 
 /// 16 bits that neither choose the line nor, as a rule, the shard; never 0.

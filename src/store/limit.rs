@@ -3,8 +3,8 @@
 //! The arena has reserved address space for the highest limit, so raising it adds pages and moves nothing.
 //! Lowering it withholds pages: free ones at once, others as they are emptied. The background work empties
 //! them the way the reserve is filled: it evicts the coldest items until some class has chunks for a page to
-//! spare, and then moves what is left in one (`reclaim.rs`). Where nothing may be evicted (`-M`) only what is
-//! free or overdue is given up.
+//! spare, and then moves what is left in one (`reclaim.rs`); as items go, table and ghost shrink. Where
+//! nothing may be evicted (`-M`) only what is free or overdue is given up.
 
 use super::{PAGES_MIN, Store};
 
@@ -14,8 +14,8 @@ const GIVE_BACK_BYTES: usize = 1 << 20;
 /// Why the limit could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitError {
-    /// Table and ghost, which never shrink, and a few pages of items need more.
-    #[error("a memory limit of {limit_bytes} bytes a shard is too small: it needs {least_bytes} now")]
+    /// Table, ghost and a few pages of items need more.
+    #[error("a memory limit of {limit_bytes} bytes a shard is too small: it needs {least_bytes}")]
     TooSmall {
         /// What was asked for.
         limit_bytes: usize,
@@ -48,9 +48,7 @@ impl Store {
     /// of `background`, see `Footprint::pages_over`.
     pub fn set_limit(&mut self, limit_bytes: usize) -> Result<(), LimitError> {
         let page_bytes = self.slab.page_bytes();
-        // One page of table and one of ghost are among the fewest.
-        let pages_min = PAGES_MIN - 2 + self.table.page_count() + self.ghost.page_count().max(1);
-        let (least_bytes, most_bytes) = (pages_min * page_bytes, self.slab.arena.reserved());
+        let (least_bytes, most_bytes) = (PAGES_MIN * page_bytes, self.slab.arena.reserved());
         if limit_bytes < least_bytes {
             return Err(LimitError::TooSmall { limit_bytes, least_bytes });
         }
@@ -65,15 +63,15 @@ impl Store {
     /// now.
     pub(super) fn tend_limit(&mut self, budget: usize) -> bool {
         let withheld = self.slab.withhold();
-        let more = self.slab.give_back((GIVE_BACK_BYTES / self.slab.page_bytes()).max(1));
-        if self.slab.pages_over() == 0 || withheld || self.slab.draining().is_some() {
-            return more || withheld;
+        let more = self.slab.give_back((GIVE_BACK_BYTES / self.slab.page_bytes()).max(1)) || withheld;
+        if self.slab.pages_over() == 0 || more || self.slab.draining().is_some() || self.table.resizing() {
+            return more;
         }
         // No page could be drained: there are too few free chunks.
         let mut evicted = 0;
         while evicted < budget && !self.too_idle() && self.may_evict && self.evict_one() {
             evicted += 1;
         }
-        more || evicted > 0
+        evicted > 0
     }
 }

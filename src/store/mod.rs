@@ -63,7 +63,7 @@ use classes::Classes;
 use eviction::Queues;
 use expiry::{Crawl, Flush};
 use ghost::Ghost;
-use item::{HEADER_BYTES, state};
+use item::{EXTRAS_MAX, HEADER_BYTES, state};
 use slab::{GHOST_PAGE, Slab, TABLE_PAGE};
 use std::collections::HashMap;
 use table::Table;
@@ -95,6 +95,8 @@ pub struct StoreConfig {
     pub limit_max_bytes: usize,
     /// `-I`: the largest item by memcached's formula, see [`Refusal::TooLarge`].
     pub item_size_max: usize,
+    /// The longest key that must fit, in bytes: whatever the page size, at least this (`--max-key-size`).
+    pub key_len_max: usize,
     /// `-f`: each size class is larger than the one before by at most this factor.
     pub growth_factor: f64,
     /// `-n`: room for key, value and flags in the smallest chunk, in bytes.
@@ -169,8 +171,9 @@ impl Store {
     /// Reserves the memory and lays out the first pages. Touches little of it.
     pub fn new(config: &StoreConfig) -> Result<Store, StoreError> {
         let limit_bytes = config.limit_bytes;
-        let page_bytes = page_bytes(limit_bytes);
-        let least_bytes = LIMIT_MIN_BYTES;
+        let head_bytes = HEADER_BYTES + EXTRAS_MAX + config.key_len_max + 1;
+        let page_bytes = page_bytes(limit_bytes, head_bytes);
+        let least_bytes = PAGES_MIN * page_bytes;
         if limit_bytes < least_bytes {
             return Err(StoreError::TooSmall { limit_bytes, least_bytes });
         }
@@ -179,11 +182,16 @@ impl Store {
         let len_max = config.limit_max_bytes.min(PAGES_MAX * page_bytes).min(granule_bytes << 31);
         let len_max = len.max(len_max / page_bytes * page_bytes);
         let smallest = (HEADER_BYTES + config.min_item_bytes).max(CHUNK_BYTES_MIN);
-        let classes =
-            Classes::new(len / page_bytes, page_bytes, granule_bytes, smallest, config.growth_factor);
-        let (arena, notice) =
-            Arena::new(len, len_max, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
-                .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
+        let largest = classes::chunk_max(page_bytes, head_bytes, granule_bytes);
+        let classes = Classes::new(
+            len / page_bytes,
+            page_bytes,
+            granule_bytes,
+            (smallest, largest),
+            config.growth_factor,
+        );
+        let (arena, notice) = Arena::new(len, len_max, granule_bytes, largest, config.huge_pages)
+            .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
         let mut slab = Slab::new(arena, page_bytes, classes);
         // The table has the first page, so no item is ever at location 0, which means "none".
         let first = slab.take_page(TABLE_PAGE).unwrap_or_default();
@@ -223,11 +231,12 @@ impl Store {
         self.tick(now_s);
         self.tend_table(budget);
         self.tend_reserve(budget);
-        let limit_wanted = self.tend_limit(budget);
         if self.crawl_wanted() {
             self.crawl(budget);
         }
-        limit_wanted || self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
+        let limit_wanted = self.tend_limit(budget);
+        let table_wanted = self.table.resizing() || self.table.has_shrunk();
+        limit_wanted || table_wanted || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
     /// What was counted.
@@ -281,7 +290,7 @@ impl Store {
             pages_table: self.table.page_count() as u32,
             pages_ghost: self.ghost.page_count() as u32,
             table_capacity: self.table.capacity(),
-            table_growing: self.table.growing(),
+            table_growing: self.table.resizing(),
         }
     }
 
@@ -412,8 +421,10 @@ impl Drop for Store {
     }
 }
 
-/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages.
-fn page_bytes(limit_bytes: usize) -> usize {
+/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages, each with room for two chunks of
+/// `head_bytes`.
+fn page_bytes(limit_bytes: usize, head_bytes: usize) -> usize {
     let aimed_at = (limit_bytes / PAGES_AIMED_AT).max(1);
-    (1 << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX)
+    let bytes = (1usize << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+    bytes.max((2 * head_bytes).next_power_of_two())
 }

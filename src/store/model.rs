@@ -87,6 +87,7 @@ impl Model {
         let store = Store::new(&StoreConfig {
             limit_bytes: scene.limit_bytes,
             limit_max_bytes: 4 * scene.limit_bytes,
+            key_len_max: 250,
             item_size_max: ITEM_SIZE_MAX,
             growth_factor: 1.25,
             min_item_bytes: 8,
@@ -532,6 +533,7 @@ fn behaves_like_a_map_under_a_limit_that_changes() {
         assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
         model.finish();
     }
+    run(34, Scene { elastic: true, ..WIDE }, 60_000).finish();
     let model = run(33, Scene { elastic: true, evict: false, keys: 200, ..NARROW }, 20_000);
     assert_eq!(model.store.counters.evictions, 0);
     model.finish();

@@ -133,16 +133,23 @@ impl Store {
             + if self.may_evict { self.ghost.pages_wanted(self.table.page_count()) } else { 0 }
     }
 
-    /// Keeps the table ahead of its load: collects pages, one a call, and moves up to `homes` homes.
+    /// Keeps the table ahead of its load, or gives up some of it while the limit is over: collects or gives
+    /// pages, one a call, and moves up to `homes` homes.
     pub(super) fn tend_table(&mut self, homes: usize) {
-        if self.table.growing() {
-            self.table.grow(&mut self.slab.arena, homes);
+        if self.table.resizing() {
+            self.table.resize(&mut self.slab.arena, homes);
             while let Some(loc) = self.table.orphans.pop() {
                 // Their path was full of other items: as rare as a full path for a new one, and answered
                 // likewise.
                 self.counters.evictions += 1;
                 self.note_evicted(loc);
                 self.unlink_unindexed(loc);
+            }
+        } else if self.slab.pages_over() > 0 || self.table.has_shrunk() {
+            let spare = self.table.spare_page();
+            match spare.or_else(|| self.ghost.spare_page(self.table.page_count())) {
+                Some(page) => self.slab.release_page(page),
+                None => self.table.begin_shrinking(),
             }
         } else if self.table.pages_wanted() > 0 {
             if self.slab.free_pages() > self.reserve_pages()
@@ -162,7 +169,7 @@ impl Store {
 
     /// The same for one stored item.
     pub(super) fn tend_table_for_store(&mut self) {
-        if self.table.growing() || self.pages_wanted() > 0 || self.table.ready_to_grow() {
+        if self.table.resizing() || self.pages_wanted() > 0 || self.table.ready_to_grow() {
             self.tend_table(HOMES_PER_STORE);
         }
     }

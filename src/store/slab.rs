@@ -362,7 +362,7 @@ impl Slab {
         let count = self.page_count() + missing - back;
         self.arena.extend(self.page_at(count))?;
         for number in self.withheld.split_off(self.withheld.len() - back as usize) {
-            self.add_returned(number);
+            self.release_page(number);
         }
         self.given_back = self.given_back.min(self.withheld.len());
         self.allowed = pages;
@@ -429,10 +429,11 @@ impl Slab {
 
     fn retire(&mut self, number: u32, class: u8) {
         self.stock[usize::from(class)].pages -= 1;
-        self.add_returned(number);
+        self.release_page(number);
     }
 
-    fn add_returned(&mut self, number: u32) {
+    /// Makes a page free.
+    pub fn release_page(&mut self, number: u32) {
         self.kinds[number as usize] = FREE_PAGE;
         self.pages[number as usize] = Page { next: self.returned, ..EMPTY };
         self.returned = number;

@@ -12,7 +12,9 @@ impl Session {
     /// Does what `admin` asks for; with `noreply` says nothing.
     pub(super) fn admin(&mut self, core: &mut Core, admin: Admin, noreply: bool, used: usize) -> Step {
         match admin {
-            Admin::MemoryLimit { .. } => self.reply(core, text::MEMORY_LIMIT_NOT_ADJUSTED, used),
+            Admin::MemoryLimit { mib } => {
+                self.call(core, Call::Limit(u64::from(mib) << 20), Manner::Text { noreply }, used)
+            }
             Admin::Watch(kinds) => self.watch(core, kinds, used),
             // Which classes does not matter: the crawl goes through pages, not classes.
             Admin::Crawl(_) => self.call(core, Call::Crawl, Manner::Text { noreply }, used),

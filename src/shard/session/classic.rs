@@ -15,7 +15,7 @@ const VERBOSITY_MAX: u32 = 2;
 
 impl Session {
     pub(super) fn line(&mut self, core: &mut Core, rest: &[u8]) -> Step {
-        let (line, used) = match frame(rest) {
+        let (line, used) = match frame(rest, core.settings.limits.line_buffered_max()) {
             Frame::Line { line, used } => (line, used),
             Frame::LongGet if rest.len() > LONG_GET_BYTES => return self.long_get(rest),
             Frame::Incomplete | Frame::LongGet => return Step::stop(Stop::NeedInput),

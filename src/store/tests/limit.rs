@@ -43,10 +43,10 @@ fn what_a_limit_may_be() {
 
 #[test]
 fn a_raised_limit_is_filled_and_a_lowered_one_keeps_the_warm() {
-    let mut store = Store::new(&StoreConfig { limit_max_bytes: 16 << 20, ..config(4 << 20) }).unwrap();
+    let mut store = Store::new(&StoreConfig { limit_max_bytes: 8 << 20, ..config(2 << 20) }).unwrap();
     fill(&mut store, 0, 100, 1_000);
     let before = store.counters().curr_items;
-    store.set_limit(16 << 20).unwrap();
+    store.set_limit(8 << 20).unwrap();
     fill(&mut store, 1_000_000, 100, 1_000);
     assert!(store.counters().curr_items > before * 15 / 4, "{}", store.counters().curr_items);
     let warm: Vec<u32> =
@@ -54,20 +54,68 @@ fn a_raised_limit_is_filled_and_a_lowered_one_keeps_the_warm() {
     for _ in 0..3 {
         warm.iter().for_each(|i| assert!(value(&mut store, &i.to_le_bytes()).is_some()));
     }
-    store.set_limit(8 << 20).unwrap();
-    assert!(store.footprint().pages_over > 400, "a full store cannot give up pages at once");
+    store.set_limit(4 << 20).unwrap();
+    assert!(store.footprint().pages_over > 200, "a full store cannot give up pages at once");
     store.check();
     let steps = settle(&mut store);
-    assert!(steps > 50, "{steps} steps");
+    assert!(steps > 20, "{steps} steps");
     store.check();
-    assert_eq!((store.footprint().pages_over, store.footprint().pages_total), (0, 512));
+    assert_eq!((store.footprint().pages_over, store.footprint().pages_total), (0, 256));
     let kept = warm.iter().filter(|i| value(&mut store, &i.to_le_bytes()).is_some()).count();
     assert!(warm.len() > 3_000 && kept * 100 > warm.len() * 95, "{kept} of {} warm items", warm.len());
     let items = store.counters().curr_items;
     assert!(items > before * 17 / 10, "{items} items are left where {before} were in half the memory");
-    store.set_limit(16 << 20).unwrap();
+    store.set_limit(8 << 20).unwrap();
     fill(&mut store, 2_000_000, 100, 1_000);
     assert!(store.counters().curr_items > before * 15 / 4, "{}", store.counters().curr_items);
+    store.check();
+}
+
+#[test]
+fn the_table_shrinks_with_the_limit_and_grows_again() {
+    let mut store = Store::new(&StoreConfig { limit_max_bytes: 4 << 20, ..config(4 << 20) }).unwrap();
+    fill(&mut store, 0, 4, 1_000);
+    let large = store.footprint();
+    assert!(large.pages_table > 20 && large.pages_ghost > 2, "{large:?}");
+    store.set_limit(128 << 10).unwrap();
+    let mut steps = 0;
+    while store.background(2, 200) {
+        steps += 1;
+        if steps % 2_000 == 0 {
+            store.check();
+        }
+    }
+    store.check();
+    let small = store.footprint();
+    assert_eq!((small.pages_over, small.pages_total), (0, 8), "{small:?}");
+    assert!((1..=2).contains(&small.pages_table) && store.counters().curr_items > 200, "{small:?}");
+    fill(&mut store, 2_000_000, 4, 1_000);
+    store.check();
+    store.set_limit(4 << 20).unwrap();
+    fill(&mut store, 3_000_000, 4, 1_000);
+    let again = store.footprint();
+    assert!(again.pages_table * 10 > large.pages_table * 9, "{again:?}");
+    store.check();
+}
+
+/// A limit that is raised again while the table shrinks.
+#[test]
+fn a_table_that_has_shrunk_gives_its_pages_up() {
+    let mut store = Store::new(&StoreConfig { evict: false, ..config(2 << 20) }).unwrap();
+    for i in 0..20_000u32 {
+        set(&mut store, &i.to_le_bytes(), b"12345678").unwrap();
+    }
+    for i in 100..20_000u32 {
+        store.delete_if(key(&store, &i.to_le_bytes()), None, 2).unwrap();
+    }
+    let pages = store.table.page_count();
+    store.set_limit(128 << 10).unwrap();
+    while !store.table.resizing() {
+        store.background(2, 10);
+    }
+    store.set_limit(2 << 20).unwrap();
+    settle(&mut store);
+    assert!(store.table.page_count() < pages && !store.table.ready_to_grow());
     store.check();
 }
 
