@@ -13,6 +13,7 @@
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
+//! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
 //! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
@@ -57,6 +58,7 @@ mod process;
 mod retrieval;
 mod stats;
 mod storage;
+mod watch;
 
 mod clients;
 mod differential;

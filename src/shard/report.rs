@@ -56,6 +56,7 @@ impl Shard {
             connections: self.conns.count(),
             listeners: self.listeners.len(),
             accepting: self.accepting.is_open(),
+            watchers: self.core.keyspace.journal.hub().count(self.core.id),
             counters: self.core.keyspace.counters.clone(),
             store: *store.counters(),
             footprint: store.footprint(),
@@ -87,6 +88,7 @@ impl Shard {
         let (address, own) = listener::names_of(conn.fd);
         let state = match (conn.life, &conn.session) {
             (Life::Open, None) => "conn_waiting",
+            (Life::Open, Some(session)) if session.is_watching() => "conn_watch",
             (Life::Open, Some(session)) if session.out.in_flight() => "conn_mwrite",
             (Life::Open, Some(_)) => "conn_parse_cmd",
             _ => "conn_closing",

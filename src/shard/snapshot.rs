@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub listeners: usize,
     /// It accepts connections.
     pub accepting: bool,
+    /// Its connections that watch.
+    pub watchers: usize,
     /// What the loop counted.
     pub counters: Counters,
     /// What the store counted.
