@@ -14,7 +14,7 @@ use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
-use ringcached::operate::stats::Reporter;
+use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{daemon, limits, portfile, privileges};
 use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
@@ -66,9 +66,10 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let names = sockets.names();
     let hasher = Hasher::random();
     let store = store_config(&options, &plan, &hasher);
-    let settings = settings(options, sockets.tcp.first().map_or(0, SocketAddr::port), hasher, users.clone());
+    let ports = Ports { tcp: sockets.tcp.first().map_or(0, SocketAddr::port), udp: 0 };
+    let settings = settings(options, ports, hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
-    portfile::write_if_asked(&sockets.tcp)?;
+    portfile::write_if_asked(&sockets.tcp, &[])?;
     log::line(
         Level::Always,
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
@@ -141,7 +142,7 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
 }
 
 /// What all shards read and none writes.
-fn settings(options: Options, tcp_port: u16, hasher: Hasher, users: Option<Arc<Users>>) -> Settings {
+fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Users>>) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
@@ -165,7 +166,7 @@ fn settings(options: Options, tcp_port: u16, hasher: Hasher, users: Option<Arc<U
         started: Instant::now(),
         stopping: AtomicBool::new(false),
         report: {
-            let reporter = Reporter::new(options, tcp_port);
+            let reporter = Reporter::new(options, ports);
             Box::new(move |topic, shards| reporter.render(topic, shards))
         },
     }

@@ -14,17 +14,26 @@ use crate::shard::snapshot::{Snapshot, Topic};
 use std::time::Instant;
 use text::Stats;
 
+/// The ports that were bound, each 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// TCP.
+    pub tcp: u16,
+    /// UDP.
+    pub udp: u16,
+}
+
 /// Renders any report; made once, shared by all shards.
 pub struct Reporter {
     options: Options,
-    tcp_port: u16,
+    ports: Ports,
     started: Instant,
 }
 
 impl Reporter {
-    /// For a server with these options, listening on `tcp_port` (0: no TCP), started now.
-    pub fn new(options: Options, tcp_port: u16) -> Reporter {
-        Reporter { options, tcp_port, started: Instant::now() }
+    /// For a server with these options, listening on these ports, started now.
+    pub fn new(options: Options, ports: Ports) -> Reporter {
+        Reporter { options, ports, started: Instant::now() }
     }
 
     /// The text of a report, from the parts of all shards.

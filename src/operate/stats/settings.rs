@@ -2,7 +2,7 @@
 
 use super::Reporter;
 use super::text::Stats;
-use crate::options::Listen;
+use crate::options::{Authentication, Listen, Protocol};
 
 /// The memcached whose behaviour this is; also what `version` answers.
 pub const VERSION: &str = "1.6.45";
@@ -17,8 +17,8 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     stats.put("maxbytes", o.memory_limit_bytes);
     stats.put("maxconns", o.conn_limit);
-    stats.put("tcpport", reporter.tcp_port);
-    stats.put("udpport", 0);
+    stats.put("tcpport", reporter.ports.tcp);
+    stats.put("udpport", reporter.ports.udp);
     stats.put("inter", o.interfaces.as_deref().unwrap_or("NULL"));
     stats.put("verbosity", o.verbosity);
     stats.put("oldest", 0);
@@ -29,15 +29,16 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     stats.put("growth_factor", format_args!("{:.2}", o.growth_factor));
     stats.put("chunk_size", o.item_size_min_bytes);
     stats.put("num_threads", shards);
-    stats.put("num_threads_per_udp", 0);
-    stats.put("stat_key_prefix", ":");
-    stats.put("detail_enabled", "no");
+    stats.put("num_threads_per_udp", if o.udp.is_empty() { 0 } else { shards });
+    stats.put("stat_key_prefix", char::from(o.prefix_delimiter));
+    stats.put("detail_enabled", yes(o.count_prefixes));
     stats.put("reqs_per_event", o.requests_per_turn);
     stats.put("cas_enabled", yes(o.cas));
     stats.put("tcp_backlog", o.backlog);
-    stats.put("binding_protocol", "ascii");
-    stats.put("auth_enabled_sasl", "no");
-    stats.put("auth_enabled_ascii", "no");
+    stats.put("binding_protocol", protocol_name(o.protocol));
+    let (sasl, users_of_ascii) = authentication_values(o.authentication.as_ref());
+    stats.put("auth_enabled_sasl", yes(sasl));
+    stats.put("auth_enabled_ascii", users_of_ascii);
     stats.put("item_size_max", o.item_size_max_bytes);
     stats.put("maxconns_fast", yes(o.maxconns_fast));
     stats.put("hashpower_init", 0);
@@ -51,7 +52,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     stats.put("lru_crawler_tocrawl", 0);
     stats.put("tail_repair_time", 0);
     stats.put("flush_enabled", yes(o.allow_flush_all));
-    stats.put("dump_enabled", "no");
+    stats.put("dump_enabled", yes(o.allow_dumping));
     stats.put("hash_algorithm", "ahash");
     for none in ["lru_maintainer_thread", "lru_segmented"] {
         stats.put(none, "no");
@@ -65,9 +66,9 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     stats.put("temp_lru", "no");
     stats.put("temporary_ttl", 0);
     stats.put("idle_timeout", o.idle_timeout_s);
-    for none in ["watcher_logbuf_size", "worker_logbuf_size", "read_buf_mem_limit"] {
-        stats.put(none, 0);
-    }
+    stats.put("watcher_logbuf_size", o.watcher_log_bytes);
+    stats.put("worker_logbuf_size", o.worker_log_bytes);
+    stats.put("read_buf_mem_limit", 0);
     stats.put("track_sizes", "no");
     stats.put("inline_ascii_response", "no");
     for none in [
@@ -88,4 +89,84 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     stats.put("num_napi_ids", 0);
     stats.put("memory_file", "(null)");
     stats.put("client_flags_size", 4);
+}
+
+/// memcached's name for what is spoken.
+fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Ascii => "ascii",
+        Protocol::Binary => "binary",
+        Protocol::Auto => "auto-negotiate",
+    }
+}
+
+/// Whether there is SASL, and the file of users that text clients are found in, or `no`.
+fn authentication_values(authentication: Option<&Authentication>) -> (bool, String) {
+    match authentication {
+        None => (false, "no".into()),
+        Some(Authentication::Sasl(_)) => (true, "no".into()),
+        Some(Authentication::Token(file)) => (false, file.display().to_string()),
+        Some(Authentication::Both(file)) => (true, file.display().to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operate::stats::Ports;
+    use crate::options::{self, Asked, Machine};
+
+    /// The value of each of `names` for this command line.
+    fn values(line: &str, ports: Ports, names: &str) -> Vec<String> {
+        let machine = Machine { cores: vec![0, 1], sasl_users: Some("/env".into()) };
+        let words = std::iter::once("ringcached").chain(line.split_whitespace());
+        let Ok(Asked::Serve(options)) = options::parse(words, &machine) else {
+            panic!("`{line}` is refused")
+        };
+        let mut stats = Stats::default();
+        write(&mut stats, &Reporter::new(*options, ports), machine.cores.len());
+        let text = String::from_utf8(stats.end()).unwrap();
+        let value = |name: &str| {
+            let start = format!("STAT {name} ");
+            let found = text.lines().find_map(|line| line.strip_prefix(&start));
+            found.unwrap_or_else(|| panic!("no {name}")).to_string()
+        };
+        names.split_whitespace().map(value).collect()
+    }
+
+    /// memcached shows the same, but for ports it chose (-1 there) and the threads of UDP where there is none.
+    #[test]
+    fn values_follow_the_command_line() {
+        let names = "tcpport udpport binding_protocol num_threads_per_udp";
+        for (line, ports, expected) in [
+            ("", Ports { tcp: 11211, udp: 0 }, ["11211", "0", "auto-negotiate", "0"]),
+            ("-U 5 -B ascii", Ports { tcp: 5, udp: 5 }, ["5", "5", "ascii", "2"]),
+            ("-p 0 -U -1 -B binary", Ports { tcp: 0, udp: 7 }, ["0", "7", "binary", "2"]),
+        ] {
+            assert_eq!(values(line, ports, names), expected, "{line}");
+        }
+        let names = "stat_key_prefix detail_enabled dump_enabled flush_enabled watcher_logbuf_size worker_logbuf_size";
+        for (line, expected) in [
+            ("", [":", "no", "yes", "yes", "262144", "65536"]),
+            (
+                "-D / -X -F -o watcher_logbuf_size=512,worker_logbuf_size=1",
+                ["/", "yes", "no", "no", "524288", "1024"],
+            ),
+        ] {
+            assert_eq!(values(line, Ports::default(), names), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn authentication_is_shown() {
+        let names = "auth_enabled_sasl auth_enabled_ascii binding_protocol";
+        for (line, expected) in [
+            ("", ["no", "no", "auto-negotiate"]),
+            ("-Y /u", ["no", "/u", "ascii"]),
+            ("-S", ["yes", "no", "binary"]),
+            ("-S -Y /u", ["yes", "/u", "auto-negotiate"]),
+        ] {
+            assert_eq!(values(line, Ports::default(), names), expected, "{line}");
+        }
+    }
 }
