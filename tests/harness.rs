@@ -8,7 +8,7 @@
 //! against it, which shows that a test asks for what memcached really does.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +36,16 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Whether the server under test is another one, which is not asked for `deviation`, something this server does otherwise on
+/// purpose. Says what was left out.
+pub fn another_server_lacks(deviation: &str) -> bool {
+    let another = std::env::var_os("RINGCACHED_TEST_SERVER").is_some();
+    if another {
+        eprintln!("left out, because it is this server's own: {deviation}");
+    }
+    another
+}
+
 /// A command that runs the server under test with `options`.
 pub fn server_command(options: &[&str]) -> Command {
     match std::env::var_os("RINGCACHED_TEST_SERVER") {
@@ -58,6 +68,8 @@ pub struct Server {
     directory: tempfile::TempDir,
     /// Where it listens, in the order of its port file; empty for a UNIX socket.
     pub addresses: Vec<SocketAddr>,
+    /// Where it takes datagrams, from the port file too.
+    udp_addresses: Vec<SocketAddr>,
     unix_socket: Option<PathBuf>,
     /// Set once the end of the process has been seen and judged.
     reaped: bool,
@@ -78,10 +90,13 @@ impl Server {
         let port_file = directory.path().join("ports");
         command.env("MEMCACHED_PORT_FILENAME", &port_file);
         let mut server = Server::spawn(command, directory);
-        server.addresses = wait_for("the port file", || {
+        let ports = wait_for("the port file", || {
             server.check_alive();
-            addresses_of(&std::fs::read_to_string(&port_file).ok()?)
+            // The server renames the finished file into place, so what is there is whole.
+            std::fs::read_to_string(&port_file).ok().filter(|text| !addresses_of(text, "TCP").is_empty())
         });
+        server.addresses = addresses_of(&ports, "TCP");
+        server.udp_addresses = addresses_of(&ports, "UDP");
         server.connect();
         server
     }
@@ -114,7 +129,14 @@ impl Server {
             .stderr(stderr)
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-        Server { child, directory, addresses: Vec::new(), unix_socket: None, reaped: false }
+        Server {
+            child,
+            directory,
+            addresses: Vec::new(),
+            udp_addresses: Vec::new(),
+            unix_socket: None,
+            reaped: false,
+        }
     }
 
     /// The server's process id.
@@ -141,6 +163,15 @@ impl Server {
     /// A new connection to the first address or the UNIX socket.
     pub fn connect(&self) -> Conn {
         wait_for("a connection", || self.try_connect())
+    }
+
+    /// A new socket that speaks with the first UDP address, and hears nobody else.
+    pub fn udp_socket(&self) -> UdpSocket {
+        let server = self.udp_addresses.first().expect("a UDP line in the port file");
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("UDP socket");
+        socket.connect(server).expect("UDP address");
+        socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        socket
     }
 
     fn try_connect(&self) -> Option<Conn> {
@@ -210,19 +241,18 @@ impl Drop for Server {
     }
 }
 
-/// The TCP addresses of a port file (`TCP INET: 11211`, `TCP INET6: 11211`), with the loopback host.
-fn addresses_of(port_file: &str) -> Option<Vec<SocketAddr>> {
+/// The addresses of a port file for `protocol` (`TCP INET: 11211`, `UDP INET6: 11211`), with the loopback host.
+fn addresses_of(port_file: &str, protocol: &str) -> Vec<SocketAddr> {
     let address = |line: &str| {
-        let (family, port) = line.split_once(": ")?;
+        let (family, port) = line.strip_prefix(protocol)?.split_once(": ")?;
         let port = port.trim().parse::<u16>().ok()?;
         match family {
-            "TCP INET" => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-            "TCP INET6" => Some(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))),
+            " INET" => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            " INET6" => Some(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))),
             _ => None,
         }
     };
-    let addresses: Vec<_> = port_file.lines().filter_map(address).collect();
-    (!addresses.is_empty()).then_some(addresses)
+    port_file.lines().filter_map(address).collect()
 }
 
 /// One client connection.

@@ -8,6 +8,8 @@
 //! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
+//! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
+//! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
@@ -41,6 +43,8 @@ macro_rules! on_shards {
 mod harness;
 
 mod arithmetic;
+mod binary;
+mod datagram;
 mod expiry;
 mod framing;
 mod pressure;
