@@ -10,6 +10,7 @@
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
 //! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
+//! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
@@ -52,6 +53,7 @@ mod process;
 mod retrieval;
 mod stats;
 mod storage;
+mod udp;
 
 mod clients;
 mod differential;
