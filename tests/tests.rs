@@ -11,6 +11,7 @@
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
 //! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
+//! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `watch` | log lines for connections that watch |
@@ -58,6 +59,7 @@ mod process;
 mod retrieval;
 mod stats;
 mod storage;
+mod udp;
 mod watch;
 
 mod clients;

@@ -32,10 +32,10 @@ pub struct ListenError {
 }
 
 impl ListenError {
-    fn new(address: impl ToString, source: io::Error) -> ListenError {
+    pub(super) fn new(address: impl ToString, source: io::Error) -> ListenError {
         let remedy = match source.raw_os_error() {
             Some(libc::EADDRINUSE) => {
-                " (another server has it: stop that one, or choose another with -p or -s)"
+                " (another server has it: stop that one, or choose another with -p, -U or -s)"
             }
             Some(libc::EACCES) => {
                 " (ports below 1024 need CAP_NET_BIND_SERVICE; a UNIX path needs a writable folder)"

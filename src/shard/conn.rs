@@ -4,6 +4,7 @@
 //! the first byte arrives and goes back when the last reply has been sent. A place in the table is reused only after every
 //! operation that names it has ended; its generation tells answers of peers for an earlier tenant apart.
 
+use super::datagrams::Datagram;
 use super::session::standing::Standing;
 use super::session::{ConnId, Session};
 use std::os::fd::RawFd;
@@ -83,6 +84,8 @@ pub struct Conn {
     pub queued: bool,
     /// It is in the list of connections with something to send.
     pub dirty: bool,
+    /// It is no connection but a datagram, and the socket is not its own.
+    pub datagram: Option<Datagram>,
     /// What is known of it; the session has it while there is one.
     pub standing: Standing,
     /// Present while there is anything received, outstanding or unsent.
@@ -115,6 +118,7 @@ impl Conns {
             waits: false,
             queued: false,
             dirty: false,
+            datagram: None,
             standing,
             session: None,
         };

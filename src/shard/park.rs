@@ -60,6 +60,7 @@ impl Shard {
     fn lie_down(&mut self) -> bool {
         if self.core.settings.is_stopping()
             || !self.accepting.is_open()
+            || self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_resting())
             || !self.shared_waiters.is_empty()
             || self.core.out.has_late()
         {

@@ -21,6 +21,13 @@ pub struct Stopping {
     done: bool,
 }
 
+impl Stopping {
+    /// Nothing new is taken any more.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+}
+
 impl Shard {
     /// Notices that the server stops; looked at every turn.
     pub(super) fn notice_stop(&mut self) {
@@ -56,6 +63,7 @@ impl Shard {
     }
 
     fn close_all(&mut self, at_once: bool) {
+        self.end_datagrams();
         for index in 0..self.conns.places() {
             let Some(conn) = self.conns.get(index) else { continue };
             conn.reason = Reason::Shutdown;

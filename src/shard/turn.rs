@@ -64,6 +64,7 @@ impl Shard {
         self.send_replies();
         self.buffers.publish();
         self.rearm_starved();
+        self.receive_datagrams();
         self.flush_mesh();
         busy |= self.publish_journal();
         self.accept_again();
@@ -95,6 +96,10 @@ impl Shard {
         match event {
             Event::Received { conn, buffer, len, armed } => self.received(conn, buffer, len as usize, armed),
             Event::ReceiveEnded { conn, errno } => self.receive_ended(conn, errno),
+            Event::DatagramReceived { socket, buffer, len, armed } => {
+                self.datagram_received(socket, buffer, len as usize, armed)
+            }
+            Event::DatagramsEnded { socket, errno } => self.datagrams_ended(socket, errno),
             Event::Sent { conn, result } => self.sent(conn, result),
             Event::Accepted { listener, fd, armed } => self.accepted(listener, fd, armed),
             Event::AcceptEnded { listener, errno } => self.accept_ended(listener, errno),
@@ -122,7 +127,7 @@ impl Shard {
     }
 
     /// A session has run as far as it could: note why it stopped, and put it back.
-    fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
+    pub(super) fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
         let Some(conn) = self.conns.get(index) else { return };
         match stop {
             Stop::NeedInput if conn.ended => conn.life = Life::Closing,
@@ -160,6 +165,9 @@ impl Shard {
     /// After anything happened to a connection: queue its send, put its session away, or go on closing it.
     pub(super) fn settle(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
+        if let Some(datagram) = conn.datagram {
+            return self.settle_datagram(index, datagram);
+        }
         if let Some(session) = &conn.session {
             if conn.life != Life::Dead && !session.out.is_idle() {
                 if !session.out.in_flight() && !std::mem::replace(&mut conn.dirty, true) {
@@ -252,6 +260,9 @@ impl Shard {
 
     fn sent(&mut self, index: u32, result: i32) {
         let Some(conn) = self.conns.get(index) else { return };
+        if let Some(datagram) = conn.datagram {
+            return self.datagram_sent(index, datagram, result);
+        }
         let Some(mut session) = conn.session.take() else { return };
         let len = result.max(0) as usize;
         self.core.keyspace.counters.bytes_written += len as u64;

@@ -68,11 +68,14 @@ impl Session {
         rest: &[u8],
     ) -> Step {
         let request = &KeyRequest { value_len: len as u32, ..*request };
+        let end = head_len + len + line_end_len(&request.form);
+        if self.standing.datagram && rest.len() < end {
+            return Step::stop(Stop::NeedInput); // the rest will not come: leave no trace
+        }
         let own = core.owner(request.key.hash) == core.id;
         if len > if own { VALUE_COPY_MAX } else { core.out.copy_max } {
             return self.store_large(core, request, head_len);
         }
-        let end = head_len + len + line_end_len(&request.form);
         let Some(data) = rest.get(head_len..end) else { return Step::stop(Stop::NeedInput) };
         let (value, line_end) = data.split_at(len);
         if !matches!(line_end, b"" | b"\r\n") {
