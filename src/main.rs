@@ -123,6 +123,8 @@ fn affordable_cores(options: &Options) -> Vec<usize> {
 fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig {
     StoreConfig {
         limit_bytes: plan.store_bytes,
+        limit_max_bytes: limit_max_bytes(options, plan),
+        key_len_max: options.key_size_max_bytes,
         item_size_max: item_size_max(options, plan),
         growth_factor: options.growth_factor,
         min_item_bytes: options.item_size_min_bytes,
@@ -131,6 +133,13 @@ fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig 
         hasher: hasher.clone(),
         huge_pages: if options.large_pages { HugePages::Explicit } else { HugePages::Transparent },
     }
+}
+
+/// How far `cache_memlimit` may raise a shard's limit: its share of the machine. Explicit huge pages are set aside at the
+/// start, so there it may not.
+fn limit_max_bytes(options: &Options, plan: &Plan) -> usize {
+    let share = limits::machine_memory_bytes() as usize / plan.shards;
+    if options.large_pages { plan.store_bytes } else { share.max(plan.store_bytes) }
 }
 
 /// `-I`, or half of what a shard has if that is less: a larger item would empty the shard and still not fit.
@@ -152,7 +161,9 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
-        ..Limits::default()
+        dumping_allowed: options.allow_dumping,
+        watch_allowed: options.allow_watch,
+        key_len_max: options.key_size_max_bytes,
     };
     Settings {
         hasher,
@@ -162,11 +173,13 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
             Box::new(move |user, password| users.check(user, password))
         }),
         prefix_delimiter: options.prefix_delimiter,
+        count_prefixes: options.count_prefixes,
         requests_per_turn: options.requests_per_turn,
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
         idle_timeout_s: options.idle_timeout_s,
         set_verbosity: log::set_verbosity,
+        say: |words| log::line(Level::Verbose, format_args!("{words}")),
         shutdown: signals::stop_this_process,
         ring_failed,
         started: Instant::now(),

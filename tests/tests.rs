@@ -6,6 +6,7 @@
 //! | `retrieval` | get gets gat gats: order, duplicates, long lines, large values |
 //! | `storage` | set add replace append prepend cas: answers, noreply, sizes, bad data |
 //! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
+//! | `meta` | mg ms md ma mn me: every flag, q, vivify, stale and won, base64, errors, stampedes |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
 //! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
@@ -15,7 +16,7 @@
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
-//! | `clients` | pymemcache and libmemcached's `memccapable` |
+//! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
@@ -43,11 +44,15 @@ macro_rules! on_shards {
 
 mod harness;
 
+mod admin;
 mod arithmetic;
 mod binary;
 mod datagram;
 mod expiry;
 mod framing;
+mod limits;
+mod login;
+mod meta;
 mod pressure;
 mod process;
 mod retrieval;

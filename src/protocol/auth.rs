@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use super::line::{Frame, frame};
+use super::line::{Frame, LINE_BUFFERED_MAX, frame};
 use super::number::parse_u32;
 use super::reply::text;
 use super::token::Tokens;
@@ -48,7 +48,7 @@ pub enum AuthStep<'a> {
 
 /// Reads the start of `input`, which is what was received behind earlier steps.
 pub fn authenticate(input: &[u8]) -> AuthStep<'_> {
-    let (line, used) = match frame(input) {
+    let (line, used) = match frame(input, LINE_BUFFERED_MAX) {
         Frame::Line { used, .. } if used < LINE_LEN_MIN => return AuthStep::Close,
         Frame::Line { line, used } => (line, used),
         Frame::Incomplete => return AuthStep::Incomplete,
@@ -84,7 +84,6 @@ fn token(data: &[u8], len: usize, used: usize) -> AuthStep<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LINE_BUFFERED_MAX;
     use super::*;
     use AuthStep::{Answer, Close, Credentials, Incomplete};
 

@@ -2,11 +2,13 @@
 //!
 //! The verb is what stands before the first space, in lower case. Arguments a command does not read are ignored.
 //! What can be answered without looking at any data becomes a [`Command::Reply`], so that a caller needs no error path
-//! of its own. Retrievals are read in `get.rs`, storage commands in `storage.rs`, meta commands in
-//! `meta.rs`, the rest here.
+//! of its own. Retrievals are read in `get.rs`, storage commands in `storage.rs`, meta commands in `meta.rs`,
+//! administrative ones in `admin.rs`, the rest here.
 
+use super::admin::{self, Admin, admin};
 use super::exptime::Exptime;
 use super::get::{self, GetCommand};
+use super::line::LINE_BUFFERED_MAX;
 use super::meta::{self, MetaCommand, MetaVerb};
 use super::number::{parse_i64, parse_u32, parse_u64};
 use super::reply::text;
@@ -28,11 +30,31 @@ pub struct Limits {
     pub flush_allowed: bool,
     /// Whether `shutdown` is allowed (`-A`).
     pub shutdown_allowed: bool,
+    /// Whether what lists keys is allowed (not with `-X`).
+    pub dumping_allowed: bool,
+    /// Whether `watch` is allowed (not with `-W`).
+    pub watch_allowed: bool,
+}
+
+impl Limits {
+    /// memcached's.
+    pub const DEFAULT: Limits = Limits {
+        key_len_max: 250,
+        flush_allowed: true,
+        shutdown_allowed: false,
+        dumping_allowed: true,
+        watch_allowed: true,
+    };
+
+    /// How many bytes without LF are buffered: memcached's number, and as many more as keys may be longer.
+    pub const fn line_buffered_max(&self) -> usize {
+        LINE_BUFFERED_MAX + self.key_len_max.saturating_sub(Self::DEFAULT.key_len_max)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { key_len_max: 250, flush_allowed: true, shutdown_allowed: false }
+        Self::DEFAULT
     }
 }
 
@@ -102,6 +124,13 @@ pub enum Command<'a> {
     Meta(MetaCommand<'a>),
     /// `mn`: answer `MN`, and send what is queued.
     MetaNoop,
+    /// `cache_memlimit`, `lru`, `lru_crawler`, `slabs`, `watch`.
+    Admin {
+        /// What is asked for.
+        admin: Admin,
+        /// Whether the outcome is left unanswered.
+        noreply: bool,
+    },
     /// Answer this. `noreply` has been applied: an empty text is no answer.
     Reply(&'static [u8]),
     /// A storage command or `ms` that is wrong, of a length that is not.
@@ -151,6 +180,11 @@ pub fn parse<'a>(line: &'a [u8], limits: &Limits) -> Command<'a> {
         b"quit" => Command::Quit,
         b"shutdown" => shutdown(args, limits),
         b"stats" => Command::Stats { args: trim_spaces(rest) },
+        b"cache_memlimit" => admin(args, limits, admin::cache_memlimit),
+        b"lru_crawler" => admin(args, limits, admin::lru_crawler),
+        b"lru" => admin(args, limits, admin::lru),
+        b"slabs" => admin(args, limits, admin::slabs),
+        b"watch" => admin::watch(args, limits),
         _ => unknown(line),
     }
 }

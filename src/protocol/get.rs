@@ -200,7 +200,7 @@ impl LongGet {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { key_len_max: 4, flush_allowed: true, shutdown_allowed: false };
+    const LIMITS: Limits = Limits { key_len_max: 4, ..Limits::DEFAULT };
 
     /// Feeds `line` in pieces of `piece` bytes; the keys found and the closing text.
     fn read(line: &[u8], piece: usize) -> (Vec<Vec<u8>>, &'static [u8]) {

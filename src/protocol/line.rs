@@ -6,7 +6,8 @@
 
 use memchr::memchr;
 
-/// How many bytes without LF are buffered before the connection is given up (`get` and `gets` excepted).
+/// How many bytes without LF are buffered before the connection is given up (`get` and `gets` excepted), where keys have
+/// memcached's limit; see [`Limits::line_buffered_max`](super::Limits::line_buffered_max).
 pub const LINE_BUFFERED_MAX: usize = 2048;
 
 /// What stands at the start of the received bytes.
@@ -21,25 +22,25 @@ pub enum Frame<'a> {
     },
     /// No LF yet: receive more.
     Incomplete,
-    /// More than [`LINE_BUFFERED_MAX`] bytes without LF: close the connection without an answer.
+    /// More than `buffered_max` bytes without LF: close the connection without an answer.
     TooLong,
-    /// More than [`LINE_BUFFERED_MAX`] bytes without LF, but they are the start of a `get` or `gets`: receive more, or
+    /// More than `buffered_max` bytes without LF, but they are the start of a `get` or `gets`: receive more, or
     /// read it key by key with [`LongGet`](super::LongGet).
     LongGet,
 }
 
-/// Finds the next line at the start of `input`.
+/// Finds the next line at the start of `input`, of which up to `buffered_max` bytes may be without LF.
 ///
 /// Looks at all of `input` each time, so a caller that lets a long `get` grow should switch to
 /// [`LongGet`](super::LongGet) rather than call again for every packet.
 #[inline]
-pub fn frame(input: &[u8]) -> Frame<'_> {
+pub fn frame(input: &[u8], buffered_max: usize) -> Frame<'_> {
     match memchr(b'\n', input) {
         Some(at) => {
             let line = &input[..at];
             Frame::Line { line: line.strip_suffix(b"\r").unwrap_or(line), used: at + 1 }
         }
-        None if input.len() <= LINE_BUFFERED_MAX => Frame::Incomplete,
+        None if input.len() <= buffered_max => Frame::Incomplete,
         None if input.starts_with(b"get ") || input.starts_with(b"gets ") => Frame::LongGet,
         None => Frame::TooLong,
     }
@@ -48,6 +49,10 @@ pub fn frame(input: &[u8]) -> Frame<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn frame(input: &[u8]) -> Frame<'_> {
+        super::frame(input, LINE_BUFFERED_MAX)
+    }
 
     #[test]
     fn a_line_ends_in_lf_or_cr_lf() {

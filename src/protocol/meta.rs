@@ -69,7 +69,7 @@ pub(super) fn meta<'a>(verb: MetaVerb, mut tokens: Tokens<'a>, limits: &Limits) 
 /// Reads `ms`; `tokens` stands behind the verb.
 #[inline]
 pub(super) fn meta_set<'a>(mut tokens: Tokens<'a>, limits: &Limits) -> Command<'a> {
-    let (Some(key), Some(len)) = (tokens.next(), tokens.next_number().and_then(parse_data_len)) else {
+    let (Some(key), Some(len)) = (tokens.next(), tokens.next_short().and_then(parse_data_len)) else {
         return Command::Reply(text::BAD_FORMAT);
     };
     match read_flags(MetaVerb::Set, key, 3, tokens, limits) {
@@ -106,13 +106,13 @@ fn read_flags(
     verb: MetaVerb,
     key: &[u8],
     before: usize,
-    tokens: Tokens<'_>,
+    mut tokens: Tokens<'_>,
     limits: &Limits,
 ) -> Result<MetaFlags, Refusal> {
     let mut flags = MetaFlags::NONE;
     let mut worst: Option<Flaw> = None;
     let mut count = before;
-    for token in tokens {
+    while let Some(token) = tokens.next_short() {
         count += 1;
         if count <= TOKENS_CHECKED_MAX && !can_be_flag(token) {
             return Err(Refusal::Unreadable);

@@ -12,7 +12,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::binary_key::{BINARY_KEY_ROOM, decode_key};
+use super::binary_key::is_binary_key;
 use super::exptime::{Exptime, NEVER_S};
 use super::meta::MetaVerb;
 use super::number::{parse_i64, parse_u32, parse_u64};
@@ -102,6 +102,14 @@ pub struct MetaTimes {
     pub recache: bool,
 }
 
+impl MetaTimes {
+    /// The seconds left that `t` tells; `None` is never. It is 0 for an item that is over, where memcached's number wraps.
+    #[inline]
+    pub fn told_ttl_s(&self, now_s: u32) -> Option<u32> {
+        (self.told_s != NEVER_S).then(|| self.told_s.saturating_sub(now_s))
+    }
+}
+
 /// The bit of `letter`, which is in `A..=z`; none for other bytes.
 const fn bit(letter: u8) -> u64 {
     if letter >= b'A' && letter <= b'z' { 1 << (letter - b'A') } else { 0 }
@@ -120,10 +128,10 @@ const fn letters(mut letters: &[u8]) -> u64 {
 /// The letters whose order matters to a command: what it answers, and what acts on the time it answers.
 const fn ordered_of(verb: MetaVerb) -> u64 {
     match verb {
-        MetaVerb::Get => letters(b"OkcfhlstTNR"),
-        MetaVerb::Set => letters(b"Okcs"),
-        MetaVerb::Delete => letters(b"Ok"),
-        MetaVerb::Arith => letters(b"OkctTN"),
+        MetaVerb::Get => const { letters(b"OkcfhlstTNR") },
+        MetaVerb::Set => const { letters(b"Okcs") },
+        MetaVerb::Delete => const { letters(b"Ok") },
+        MetaVerb::Arith => const { letters(b"OkctTN") },
         MetaVerb::Debug => 0,
     }
 }
@@ -188,8 +196,11 @@ impl MetaFlags {
                 self.client_flags = parse_u32(argument).ok_or(flaw)?;
             }
             b'b' => {
-                let decoded = decode_key(key, &mut [0; BINARY_KEY_ROOM]).is_some();
-                return if decoded { Ok(()) } else { Err(Flaw::of_argument(text::UNDECODABLE_KEY)) };
+                return if is_binary_key(key) {
+                    Ok(())
+                } else {
+                    Err(Flaw::of_argument(text::UNDECODABLE_KEY))
+                };
             }
             b'M' => return self.take_mode(verb, argument),
             b'O' => return self.take_opaque(argument),
@@ -230,7 +241,7 @@ impl MetaFlags {
         self.has(b'q')
     }
 
-    /// `b`: the key is base64, and decodes; see [`decode_key`]. `ms` marks the item, so that its key is
+    /// `b`: the key is base64, and decodes; see [`decode_key`](super::decode_key). `ms` marks the item, so that its key is
     /// always shown as base64.
     #[inline]
     pub fn base64_key(&self) -> bool {
@@ -397,6 +408,7 @@ mod tests {
             ("T60 N50 t", true, 150, 150, false),
             ("N50 T60 t", true, 160, 160, false),
             ("T60 t N50", true, 150, 160, false),
+            ("N50 T-1 t", true, 1, 1, false),
             ("N50 R60 t", true, 150, 150, false),
         ] {
             let mut flags = MetaFlags::NONE;
@@ -408,6 +420,14 @@ mod tests {
             // Without `t` nobody asks what it would tell.
             let told_s = if line.contains('t') { told_s } else { times.told_s };
             assert_eq!(times, MetaTimes { expires_s, told_s, recache }, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_left_are_told() {
+        for (told_s, ttl_s) in [(NEVER_S, None), (130, Some(30)), (100, Some(0)), (1, Some(0))] {
+            let times = MetaTimes { expires_s: 7, told_s, recache: false };
+            assert_eq!(times.told_ttl_s(100), ttl_s);
         }
     }
 

@@ -75,23 +75,12 @@ pub struct Marks {
 /// The most that [`write_hit`], [`write_miss`], [`write_number`] and [`write_debug`] write for a key of `key_len` bytes. That
 /// is the answer of an `mg` that asks for everything about an item whose key is shown as base64.
 pub const fn meta_line_len_max(key_len: usize) -> usize {
-    // Code and length; O; k and b; c; f and l and s; t; h; marks.
-    let hit = 2
-        + 1
-        + U32_DIGITS_MAX
-        + 2
-        + OPAQUE_LEN_MAX
-        + 2
-        + key_text_len(key_len)
-        + 2
-        + 2
-        + U64_DIGITS_MAX
-        + 3 * (2 + U32_DIGITS_MAX)
-        + 2
-        + U32_DIGITS_MAX
-        + 3
-        + 6;
-    hit + CRLF.len()
+    let value = "VA ".len() + U32_DIGITS_MAX;
+    let opaque = " O".len() + OPAQUE_LEN_MAX;
+    let key = " k".len() + key_text_len(key_len) + " b".len();
+    let cas = " c".len() + U64_DIGITS_MAX;
+    let f_l_s_t = 4 * (" f".len() + U32_DIGITS_MAX);
+    value + opaque + key + cas + f_l_s_t + " h1 Z X W\r\n".len()
 }
 
 /// Writes the answer about `item`, CR LF included, and returns its length. The value that follows [`MetaCode::Value`], and its

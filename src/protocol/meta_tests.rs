@@ -4,7 +4,7 @@
 use super::reply::text::*;
 use super::*;
 
-const LIMITS: Limits = Limits { key_len_max: 250, flush_allowed: true, shutdown_allowed: false };
+const LIMITS: Limits = Limits::DEFAULT;
 
 /// `template` with `{250}` and `{251}` replaced by keys of that length, `{o31}` and `{o32}` by opaque tokens, and `{v19}`
 /// by as many flags.
@@ -252,7 +252,7 @@ fn keys() {
     assert_eq!(command("mg \ta\0 k").key, b"\ta\0");
     let text = "A".repeat(248);
     let set = format!("ms {text} 2 b");
-    let mut room = [0; BINARY_KEY_ROOM];
+    let mut room = [0; 192];
     assert_eq!(decode_key(command(&set).key, &mut room), Some(&[0; 186][..]));
     // What differs is told: memcached skips bytes that are no base64.
     assert_replies(&[("mg Y!Q== b", UNDECODABLE_KEY)]);

@@ -36,18 +36,26 @@
 //! * **One CR LF ends the error of a `get` whose key is too long.** memcached sends two, and a client that counts lines
 //!   loses step.
 //! * **The last token is the last token** of the line, however long: `noreply` and `HTTP/` are seen after 23 tokens too.
-//! * **Words of a command are compared whole:** `shutdown g` is an invalid mode, not `graceful`.
+//! * **Words of a command are compared whole:** `shutdown g` is an invalid mode, not `graceful`, and `stats r` resets nothing.
+//! * **`noreply` is no argument of `lru_crawler` and `slabs`.** memcached counts it as one, finds one too many, and says
+//!   nothing.
+//! * **`lru_crawler enable` is always right.** memcached answers an error when the crawler is already on.
+//! * **`extstore` is an unknown command**, as in a memcached built without it.
+//! * **Before authentication every command is answered**, where memcached sends the last of several answers only; see `auth.rs`.
 //! * **A `get` too long to buffer answers as it reads.** When a key in it is too long the hits before that key have been
 //!   sent; the error then stands where `END` would. In a line that is buffered whole the error stands alone, as in memcached.
 //! * **A base64 key is base64.** memcached skips bytes that are no base64 (`Y!Q==` is `YQ==`), lets padding stand anywhere and
 //!   ignores what follows it, so that many texts name one key. Here they are `CLIENT_ERROR error decoding key`. Unused bits
 //!   of the last letter are ignored by both.
+//! * **An item that is over has no seconds left.** Where one request sets such a time and asks for it (`T-1 t`), memcached's
+//!   number wraps.
 //! * **`me <key> b` reads its key as base64.** memcached does so only if one more word follows.
 //! * **An opaque token that is too long stops the command.** memcached runs it, and then answers with the error alone. Nor is
 //!   a NUL behind `M` taken as no mode.
 //! * **A line without LF that starts with spaces is closed after 2,048 bytes** even if `get ` follows the spaces.
 //!   memcached buffers it without bound, only to answer `ERROR`.
 
+mod admin;
 mod auth;
 pub mod binary;
 mod binary_key;
@@ -62,6 +70,7 @@ pub mod meta_reply;
 pub mod number;
 pub mod reply;
 pub mod sasl;
+mod stats;
 mod storage;
 mod token;
 
@@ -72,12 +81,14 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use admin::{Admin, Classes, DumpForm, WatchKind, WatchKinds};
 pub use auth::{AUTH_TOKEN_LEN_MAX, AuthStep, authenticate};
-pub use binary_key::{BINARY_KEY_ROOM, decode_key};
+pub use binary_key::decode_key;
 pub use classic::{Command, Limits, parse};
 pub use exptime::{EXPIRED_S, Exptime, NEVER_S, RELATIVE_MAX_S};
 pub use get::{GetCommand, Keys, LongGet, LongGetStep};
 pub use line::{Frame, LINE_BUFFERED_MAX, frame};
 pub use meta::{MetaCommand, MetaVerb};
 pub use meta_flags::{MetaFlags, MetaTimes, OPAQUE_LEN_MAX};
+pub use stats::StatsRequest;
 pub use storage::{StoreCommand, StoreVerb, VALUE_LEN_MAX};

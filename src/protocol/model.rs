@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { key_len_max: 250, flush_allowed: true, shutdown_allowed: true };
+const LIMITS: Limits = Limits { shutdown_allowed: true, ..Limits::DEFAULT };
 
 /// Frames and parses what `pieces` bring, as a connection would; what it saw, written out.
 fn read(pieces: &[&[u8]]) -> Vec<String> {
@@ -19,7 +19,7 @@ fn read(pieces: &[&[u8]]) -> Vec<String> {
             if skip > 0 {
                 break;
             }
-            let Frame::Line { line, used } = frame(&received) else { break };
+            let Frame::Line { line, used } = frame(&received, LINE_BUFFERED_MAX) else { break };
             let command = parse(line, &LIMITS);
             seen.push(match &command {
                 Command::Get(get) => format!("{get:?} {:?}", get.keys.clone().collect::<Vec<_>>()),
@@ -160,12 +160,12 @@ proptest! {
 
     #[test]
     fn a_meta_command_written_again_is_the_same(request in meta_request()) {
-        let Frame::Line { line, .. } = frame(request.as_bytes()) else { panic!("no line") };
+        let Frame::Line { line, .. } = frame(request.as_bytes(), LINE_BUFFERED_MAX) else { panic!("no line") };
         if let Command::Meta(command) = parse(line, &LIMITS) {
             let again = rewritten(&command);
             prop_assert_eq!(parse(&again, &LIMITS), Command::Meta(command), "{:?}", again.escape_ascii());
             prop_assert!(command.key.len() <= LIMITS.key_len_max);
-            let decoded = decode_key(command.key, &mut [0; BINARY_KEY_ROOM]).is_some();
+            let decoded = decode_key(command.key, &mut [0; 192]).is_some();
             prop_assert!(decoded || !command.flags.base64_key());
         }
     }
@@ -178,7 +178,7 @@ proptest! {
         cuts in vec(any::<usize>(), 0..20),
     ) {
         let stream = format!("gets {}{end}version\r\n", keys.join(" ")).into_bytes();
-        let Frame::Line { line, used } = frame(&stream) else { panic!("no line") };
+        let Frame::Line { line, used } = frame(&stream, LINE_BUFFERED_MAX) else { panic!("no line") };
         let (expected, expected_text) = match parse(line, &LIMITS) {
             Command::Get(get) => (get.keys.map(<[u8]>::to_vec).collect(), reply::text::END),
             _ => {

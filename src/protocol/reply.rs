@@ -72,6 +72,39 @@ pub mod text {
     pub const BAD_AUTH_TOKEN: &[u8] = b"CLIENT_ERROR bad authentication token format\r\n";
     pub const BAD_TERMINATION: &[u8] = b"CLIENT_ERROR bad command line termination\r\n";
     pub const AUTH_FAILURE: &[u8] = b"CLIENT_ERROR authentication failure\r\n";
+
+    /// `cache_memlimit`.
+    pub const MEMORY_LIMIT_TOO_SMALL: &[u8] = b"MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+    pub const MEMORY_LIMIT_NOT_BYTES: &[u8] = b"MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+    pub const MEMORY_LIMIT_NOT_ADJUSTED: &[u8] = b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+    /// `lru_crawler`.
+    pub const CRAWLER_SLEEP_TOO_LONG: &[u8] = b"CLIENT_ERROR sleep must be one second or less\r\n";
+    pub const CRAWLER_UNKNOWN_ERROR: &[u8] = b"ERROR an unknown error happened\r\n";
+    pub const CRAWLER_BUSY: &[u8] = b"BUSY currently processing crawler request\r\n";
+    pub const BAD_CLASS: &[u8] = b"BADCLASS invalid class id\r\n";
+    pub const NOTHING_TO_CRAWL: &[u8] = b"NOTSTARTED no items to crawl\r\n";
+    pub const METADUMP_NOT_ALLOWED: &[u8] = b"ERROR metadump not allowed\r\n";
+    pub const KEY_DUMP_NOT_ALLOWED: &[u8] = b"ERROR key dump not allowed\r\n";
+    /// Dumps and `watch`, with answers before them that are not sent yet.
+    pub const PIPELINED_METADUMP: &[u8] = b"ERROR cannot pipeline other commands before metadump\r\n";
+    pub const PIPELINED_MGDUMP: &[u8] = b"ERROR cannot pipeline other commands before mgdump\r\n";
+    pub const PIPELINED_WATCH: &[u8] = b"ERROR cannot pipeline other commands before watch\r\n";
+    /// `lru tune`.
+    pub const LRU_SHARES_TOO_LARGE: &[u8] = b"ERROR hot and warm pcts must not exceed 80\r\n";
+    pub const LRU_FACTORS_TOO_SMALL: &[u8] = b"ERROR hot/warm age factors must be greater than 0\r\n";
+    /// `slabs`.
+    pub const SAME_CLASS: &[u8] = b"SAME src and dst class are identical\r\n";
+    pub const BAD_CLASS_PAIR: &[u8] = b"BADCLASS invalid src or dst class id\r\n";
+    pub const AUTOMOVE_WINDOW_OUT_OF_RANGE: &[u8] = b"CLIENT_ERROR automove window too low or too high\r\n";
+    /// `watch`.
+    pub const WATCH_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR watch commands not allowed\r\n";
+    pub const TOO_MANY_WATCHERS: &[u8] = b"WATCHER_TOO_MANY log watcher limit reached\r\n";
+    /// `stats detail`, `stats cachedump`.
+    pub const DETAIL_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats detail not allowed\r\n";
+    pub const DETAIL_USAGE: &[u8] = b"CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+    pub const CACHEDUMP_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats cachedump not allowed\r\n";
+    pub const BAD_LINE: &[u8] = b"CLIENT_ERROR bad command line\r\n";
+    pub const ILLEGAL_SLAB_ID: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 }
 
 const VALUE: &[u8] = b"VALUE ";

@@ -57,14 +57,14 @@ pub struct StoreCommand<'a> {
 pub(super) fn store<'a>(verb: StoreVerb, mut tokens: Tokens<'a>, limits: &Limits) -> Command<'a> {
     let noreply = ends_in_noreply(tokens.rest());
     let (Some(key), Some(flags), Some(exptime), Some(len)) =
-        (tokens.next(), tokens.next_number(), tokens.next_number(), tokens.next_number())
+        (tokens.next(), tokens.next_short(), tokens.next_short(), tokens.next_short())
     else {
         return Command::Reply(text::BAD_FORMAT);
     };
     let Some(len) = parse_data_len(len) else {
         return Command::Reply(text::BAD_FORMAT);
     };
-    let cas = if verb == StoreVerb::Cas { tokens.next_number().and_then(parse_u64) } else { Some(0) };
+    let cas = if verb == StoreVerb::Cas { tokens.next_short().and_then(parse_u64) } else { Some(0) };
     let flags = parse_lenient_i64(flags).and_then(|flags| u32::try_from(flags).ok());
     match (flags, parse_lenient_i64(exptime), cas) {
         (Some(flags), Some(exptime), Some(cas)) if key.len() <= limits.key_len_max => {

@@ -23,9 +23,9 @@ impl<'a> Tokens<'a> {
         self.rest
     }
 
-    /// The next token, expected to be a number: of a digit or two, which a loop reads before `memchr` has begun.
+    /// The next token, expected to be short, a number or a flag: a loop has read it before `memchr` has begun.
     #[inline]
-    pub(super) fn next_number(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn next_short(&mut self) -> Option<&'a [u8]> {
         self.take_until(|start| start.iter().position(|&byte| byte == b' '))
     }
 
@@ -76,9 +76,15 @@ pub(super) fn trim_spaces(bytes: &[u8]) -> &[u8] {
 /// Whether the last token of `line` is `noreply`.
 #[inline]
 pub(super) fn ends_in_noreply(line: &[u8]) -> bool {
+    without_noreply(line).1
+}
+
+/// `line` without a last token that is `noreply`, and whether it had one.
+#[inline]
+pub(super) fn without_noreply(line: &[u8]) -> (&[u8], bool) {
     match drop_trailing_spaces(line).strip_suffix(b"noreply") {
-        Some(before) => matches!(before, [] | [.., b' ']),
-        None => false,
+        Some(before @ ([] | [.., b' '])) => (before, true),
+        _ => (line, false),
     }
 }
 

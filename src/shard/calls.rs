@@ -22,6 +22,10 @@ pub enum Call {
     Stats(Topic),
     /// Count by key prefix, or not.
     Detail(bool),
+    /// Keep to this many bytes for items, over all shards.
+    Limit(u64),
+    /// Look for overdue items now.
+    Crawl,
     /// List some keys.
     List(ListingStep),
 }
@@ -30,7 +34,9 @@ const FLUSH: u64 = 0;
 const RESET: u64 = 1;
 const STATS: u64 = 2;
 const DETAIL: u64 = 3;
-const LIST: u64 = 4;
+const LIMIT: u64 = 4;
+const CRAWL: u64 = 5;
+const LIST: u64 = 6;
 
 impl Call {
     /// As words, for the mesh.
@@ -40,6 +46,8 @@ impl Call {
             Call::ResetStats => [RESET, 0, 0],
             Call::Stats(topic) => [STATS, topic as u64, 0],
             Call::Detail(on) => [DETAIL, on.into(), 0],
+            Call::Limit(bytes) => [LIMIT, bytes, 0],
+            Call::Crawl => [CRAWL, 0, 0],
             Call::List(step) => {
                 let [first, second] = step.encode();
                 [LIST, first, second]
@@ -55,6 +63,8 @@ impl Call {
             RESET => Some(Call::ResetStats),
             STATS => Topic::numbered(first as u32).map(Call::Stats),
             DETAIL => Some(Call::Detail(first != 0)),
+            LIMIT => Some(Call::Limit(first)),
+            CRAWL => Some(Call::Crawl),
             LIST => ListingStep::decode([first, second]).map(Call::List),
             _ => None,
         }
@@ -88,6 +98,8 @@ pub enum Part {
     Report(Box<Snapshot>),
     /// A part of its keys.
     Listed(Listed),
+    /// It cannot do what was asked.
+    Refused,
 }
 
 /// The answer to a call.
@@ -179,10 +191,12 @@ impl Core {
     }
 
     fn answer_of(&self, done: Pending) -> Answered {
+        let refused = done.parts.iter().any(|part| matches!(part, Part::Refused));
         let mut reports = Vec::new();
         for part in done.parts {
             match part {
                 Part::Report(report) => reports.push(*report),
+                Part::Refused => {}
                 Part::Listed(listed) => {
                     return Answered { text: listed.text, listed: Some((listed.items, listed.next)) };
                 }
@@ -192,6 +206,7 @@ impl Core {
         let words: Box<[u8]> = match done.call {
             Call::Stats(topic) => (self.settings.report)(topic, &reports).into(),
             Call::ResetStats => text::RESET.into(),
+            Call::Limit(_) if refused => text::MEMORY_LIMIT_NOT_ADJUSTED.into(),
             _ => text::OK.into(),
         };
         let text = match (done.manner, done.call) {
@@ -232,6 +247,8 @@ mod tests {
             Call::ResetStats,
             Call::Stats(Topic::Slabs),
             Call::Detail(true),
+            Call::Limit(u64::MAX),
+            Call::Crawl,
             Call::List(step),
         ] {
             assert_eq!(Call::decode(call.encode()), Some(call));

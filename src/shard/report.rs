@@ -8,6 +8,7 @@ use super::prefixes::PrefixCounts;
 use super::snapshot::{ConnReport, Snapshot, Topic};
 use super::upkeep::STORE_STEP;
 use crate::net::{DatagramSocket, listener};
+use crate::store::LimitError;
 use std::os::fd::AsRawFd;
 
 impl Shard {
@@ -28,10 +29,22 @@ impl Shard {
                 }
             }
             Call::Detail(on) => core.keyspace.count_prefixes(on),
+            Call::Limit(bytes) => return self.limit_store(bytes as usize / self.core.shards),
+            Call::Crawl => core.keyspace.store.crawl_soon(),
             Call::List(step) => return Some(Part::Listed(step.run(&mut core.keyspace))),
             Call::Stats(topic) => return Some(Part::Report(Box::new(self.snapshot(topic)))),
         }
         None
+    }
+
+    /// A new limit for the store; as near as it comes to one that is too low.
+    fn limit_store(&mut self, bytes: usize) -> Option<Part> {
+        let store = &mut self.core.keyspace.store;
+        let result = match store.set_limit(bytes) {
+            Err(LimitError::TooSmall { least_bytes, .. }) => store.set_limit(least_bytes),
+            result => result,
+        };
+        result.is_err().then_some(Part::Refused)
     }
 
     fn snapshot(&self, topic: Topic) -> Snapshot {
@@ -49,6 +62,7 @@ impl Shard {
             store: *store.counters(),
             footprint: store.footprint(),
             classes: classes.filter_map(|class| Some((class, store.class_stats(class)?))).collect(),
+            counts_prefixes: self.core.keyspace.prefixes.as_ref().is_some_and(|prefixes| prefixes.counting),
             prefixes: if topic == Topic::Detail { self.prefix_counts() } else { Vec::new() },
             conns: if topic == Topic::Conns { self.conn_reports() } else { Vec::new() },
             buffer_bytes: self.buffer_bytes,

@@ -135,7 +135,7 @@ impl KeyRequest<'_> {
         }
     }
 
-    /// `ms`. Its `C0` is no condition where the old value is kept.
+    /// `ms`. Its `C0` is no condition where the old value is kept, its `E0` no number.
     fn meta_write(&self, flags: &MetaFlags) -> Write {
         let (mode, compare) = match flags.store_verb() {
             StoreVerb::Set => (Mode::Set, None),
@@ -148,7 +148,7 @@ impl KeyRequest<'_> {
         Write {
             compare,
             invalidate: flags.invalidate(),
-            cas: flags.given_cas(),
+            cas: flags.given_cas().filter(|cas| *cas != 0),
             binary_key: flags.base64_key(),
             vivify_s: flags.vivify().map(|_| self.number as u32),
             ..Write::new(mode, self.flags, self.expires_s)

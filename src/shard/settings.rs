@@ -29,6 +29,8 @@ pub struct Settings {
     pub users: Option<Box<Users>>,
     /// What ends the prefix of a key in `stats detail` (`-D`).
     pub prefix_delimiter: u8,
+    /// Count by key prefix from the start (`-D`).
+    pub count_prefixes: bool,
     /// Requests a connection may run in one turn (`-R`).
     pub requests_per_turn: u32,
     /// Most connections at once, listeners included (`-c`).
@@ -41,6 +43,8 @@ pub struct Settings {
     pub report: Box<Report>,
     /// What `verbosity` does.
     pub set_verbosity: fn(u8),
+    /// Says something to the operator who wants to know more (`-v`).
+    pub say: fn(&str),
     /// What `shutdown` does.
     pub shutdown: fn(),
     /// What happens when the ring of a shard fails: says so and ends the process.

@@ -89,6 +89,8 @@ pub struct Snapshot {
     pub footprint: Footprint,
     /// Its size classes, for `stats items` and `stats slabs`.
     pub classes: Vec<(u8, ClassStats)>,
+    /// It counts by key prefix.
+    pub counts_prefixes: bool,
     /// What was counted by key prefix, for `stats detail dump`.
     pub prefixes: Vec<(Box<[u8]>, PrefixCounts)>,
     /// Its connections, for `stats conns`.

@@ -190,7 +190,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
     let store = Store::new(&store).map_err(|e| e.to_string())?;
     common.set_ring_fd(id, ring.fd());
     let (out, inbound) = mesh;
-    let core = Core {
+    let mut core = Core {
         id,
         shards: plan.shards,
         keyspace: Keyspace {
@@ -209,6 +209,9 @@ fn make(parts: Parts) -> Result<Shard, String> {
         scratch: vec![0; VALUE_COPY_MAX + plan.words_max].into(),
         key_buffer: vec![0; plan.words_max].into(),
     };
+    if core.settings.count_prefixes {
+        core.keyspace.count_prefixes(true);
+    }
     let mut shard = Shard {
         core,
         ring,

@@ -1,5 +1,6 @@
 #![allow(unsafe_code)]
-//! The reserved memory of a shard: one anonymous mapping of a fixed size, touched lazily.
+//! The reserved memory of a shard: one anonymous mapping, touched lazily. Its first part is in use; the rest is
+//! address space without access, which costs nothing, for a limit that is raised one day.
 //!
 //! Everything `limit_bytes` counts lies in here. Offsets (`usize`, in bytes) and locations ([`Loc`], in
 //! granules) are turned into references here and nowhere else; each access is checked against the bounds. The
@@ -75,7 +76,11 @@ impl Geometry {
 #[derive(Debug)]
 pub struct Arena {
     base: NonNull<u8>,
+    /// Bytes that may be accessed, and bytes mapped.
     len: usize,
+    reserved: usize,
+    /// The kernel takes back and hands out this many bytes at a time.
+    unit_bytes: usize,
     granule_shift: u32,
     geometry: NonNull<Geometry>,
     leaked: bool,
@@ -85,38 +90,75 @@ pub struct Arena {
 unsafe impl Send for Arena {}
 
 impl Arena {
-    /// Reserves `len` bytes. Returns the arena and, when the kernel gave another kind of pages than asked
-    /// for, a sentence for the operator.
+    /// Reserves `len` bytes, and address space to grow to `len_max` if it can be had. Returns the arena and,
+    /// when the kernel gave something else than asked for, a sentence for the operator.
     pub fn new(
         len: usize,
+        len_max: usize,
         granule_bytes: usize,
         chunk_max: usize,
         huge_pages: HugePages,
     ) -> io::Result<(Arena, Option<String>)> {
-        let (base, len, notice) = match huge_pages {
-            HugePages::Explicit => match map_explicit(len) {
-                Ok((base, len)) => (base, len, None),
-                Err(error) => (
-                    map_aligned(len)?,
-                    len,
-                    Some(format!(
+        let mut notice = None;
+        let mut explicit = None;
+        if huge_pages == HugePages::Explicit {
+            match map_explicit(len) {
+                Ok(mapped) => explicit = Some(mapped),
+                Err(error) => {
+                    notice = Some(format!(
                         "no explicit huge pages for {len} bytes ({error}): using transparent ones; \
                          raise vm.nr_hugepages to {} or more",
                         len.div_ceil(HUGE_PAGE_BYTES)
-                    )),
-                ),
-            },
-            HugePages::Transparent | HugePages::Off => (map_aligned(len)?, len, None),
+                    ));
+                }
+            }
+        }
+        let (base, len, reserved, unit_bytes) = match explicit {
+            Some((base, len)) => (base, len, len, HUGE_PAGE_BYTES),
+            None => {
+                let (base, reserved) = map_with_spare(len, len_max)?;
+                (base, len, reserved, kernel_page_bytes())
+            }
         };
         let advice = if huge_pages == HugePages::Off { libc::MADV_NOHUGEPAGE } else { libc::MADV_HUGEPAGE };
         // SAFETY: the range is the mapping just made; the advice changes no content. A kernel without huge
         // pages answers EINVAL, which leaves us with small ones: correct, only slower, so the answer is not
         // looked at.
-        unsafe { libc::madvise(base.as_ptr().cast(), len, advice) };
+        unsafe { libc::madvise(base.as_ptr().cast(), reserved, advice) };
         let granule_shift = granule_bytes.trailing_zeros();
         let geometry = Box::new(Geometry { base: base.as_ptr(), granule_shift, chunk_max });
         let geometry = NonNull::from(Box::leak(geometry));
-        Ok((Arena { base, len, granule_shift, geometry, leaked: false }, notice))
+        let arena = Arena { base, len, reserved, unit_bytes, granule_shift, geometry, leaked: false };
+        Ok((arena, notice))
+    }
+
+    /// Makes the first `len` bytes accessible, at most those reserved.
+    pub fn extend(&mut self, len: usize) -> io::Result<()> {
+        if len > self.len {
+            allow_access(self.base, len.min(self.reserved))?;
+            self.len = len.min(self.reserved);
+        }
+        Ok(())
+    }
+
+    /// Gives the memory of a range that nobody uses back to the kernel, as far as it consists of whole kernel
+    /// pages. The range reads as zeroes then, or as before.
+    pub fn give_back(&mut self, at: usize, len: usize) {
+        self.check(at, len);
+        let start = at.next_multiple_of(self.unit_bytes);
+        let end = (at + len) / self.unit_bytes * self.unit_bytes;
+        if start < end {
+            // SAFETY: whole kernel pages inside the accessible part, of which nothing is borrowed (`&mut`) and
+            // no token is out (nobody uses the range); they stay mapped. The kernel refuses where memory is
+            // locked (`-k`) or, before Linux 5.18, huge: it then stays as it is, so the answer is not looked
+            // at.
+            unsafe { libc::madvise(self.base.as_ptr().add(start).cast(), end - start, libc::MADV_DONTNEED) };
+        }
+    }
+
+    /// The kernel's unit of [`Arena::give_back`], in bytes.
+    pub fn unit_bytes(&self) -> usize {
+        self.unit_bytes
     }
 
     /// What tokens carry. Valid until the arena is dropped, for ever if it was leaked.
@@ -129,9 +171,14 @@ impl Arena {
         self.leaked = true;
     }
 
-    /// Bytes mapped.
+    /// Bytes that may be accessed.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes that may ever be accessed.
+    pub fn reserved(&self) -> usize {
+        self.reserved
     }
 
     /// The offset of a location, in bytes.
@@ -203,6 +250,12 @@ impl Arena {
         }
     }
 
+    /// The address of the first byte, for a test that asks the kernel about it.
+    #[cfg(test)]
+    pub fn address(&self) -> usize {
+        self.base.as_ptr() as usize
+    }
+
     #[inline]
     fn check(&self, at: usize, len: usize) {
         assert!(at <= self.len && len <= self.len - at, "arena access out of bounds");
@@ -215,17 +268,34 @@ impl Drop for Arena {
             // SAFETY: the mapping and the geometry are ours alone; no token points to them (else they were
             // leaked).
             unsafe {
-                libc::munmap(self.base.as_ptr().cast(), self.len);
+                libc::munmap(self.base.as_ptr().cast(), self.reserved);
                 drop(Box::from_raw(self.geometry.as_ptr()));
             }
         }
     }
 }
 
-/// Maps `len` bytes at a multiple of [`HUGE_PAGE_BYTES`], uncommitted.
+/// Maps `len` bytes with room to grow to `len_max`, or without if there is not that much address space. Returns
+/// the bytes mapped too.
+fn map_with_spare(len: usize, len_max: usize) -> io::Result<(NonNull<u8>, usize)> {
+    let (base, reserved) = match map_aligned(len_max.max(len)) {
+        Ok(base) => (base, len_max.max(len)),
+        Err(_) => (map_aligned(len)?, len),
+    };
+    match allow_access(base, len) {
+        Ok(()) => Ok((base, reserved)),
+        Err(error) => {
+            // SAFETY: the mapping just made, which nobody has seen.
+            unsafe { libc::munmap(base.as_ptr().cast(), reserved) };
+            Err(error)
+        }
+    }
+}
+
+/// Maps `len` bytes at a multiple of [`HUGE_PAGE_BYTES`], uncommitted and without access.
 fn map_aligned(len: usize) -> io::Result<NonNull<u8>> {
     let wide = len.checked_add(HUGE_PAGE_BYTES).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-    let start = map(wide, libc::MAP_NORESERVE)?;
+    let start = map(wide, libc::PROT_NONE, libc::MAP_NORESERVE)?;
     let before = start.as_ptr().align_offset(HUGE_PAGE_BYTES);
     let after = HUGE_PAGE_BYTES - before;
     // SAFETY: both trimmed ends lie inside the mapping just made and hold nothing; `start + before` lies
@@ -239,25 +309,31 @@ fn map_aligned(len: usize) -> io::Result<NonNull<u8>> {
     }
 }
 
+/// Makes the first `len` bytes of a mapping that [`map_aligned`] made accessible.
+fn allow_access(base: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: the range lies in a mapping of ours (the callers see to that); what was accessible stays so.
+    let result = unsafe { libc::mprotect(base.as_ptr().cast(), len, libc::PROT_READ | libc::PROT_WRITE) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn kernel_page_bytes() -> usize {
+    // SAFETY: asks for a constant.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).unwrap_or(HUGE_PAGE_BYTES)
+}
+
 /// Maps explicit huge pages; the length is rounded down to whole ones. They are reserved here and now (no
 /// `MAP_NORESERVE`), so a pool that is too small fails at start and not with a signal in the middle of a
 /// request.
 fn map_explicit(len: usize) -> io::Result<(NonNull<u8>, usize)> {
     let len = len - len % HUGE_PAGE_BYTES;
-    Ok((map(len, libc::MAP_HUGETLB)?, len))
+    Ok((map(len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_HUGETLB)?, len))
 }
 
-fn map(len: usize, flags: libc::c_int) -> io::Result<NonNull<u8>> {
+fn map(len: usize, access: libc::c_int, flags: libc::c_int) -> io::Result<NonNull<u8>> {
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory of ours.
     let start = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            len,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags,
-            -1,
-            0,
-        )
+        libc::mmap(std::ptr::null_mut(), len, access, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags, -1, 0)
     };
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
@@ -271,7 +347,7 @@ mod tests {
 
     #[test]
     fn starts_zeroed_aligned_and_keeps_what_is_written() {
-        let (mut arena, notice) = Arena::new(1 << 20, 8, 4096, HugePages::Transparent).unwrap();
+        let (mut arena, notice) = Arena::new(1 << 20, 0, 8, 4096, HugePages::Transparent).unwrap();
         assert_eq!(notice, None);
         assert_eq!(arena.base.as_ptr() as usize % HUGE_PAGE_BYTES, 0);
         assert!(arena.bytes(0, 1 << 20).iter().all(|&b| b == 0));
@@ -285,13 +361,29 @@ mod tests {
     #[test]
     #[should_panic(expected = "out of bounds")]
     fn refuses_what_lies_outside() {
-        let (arena, _) = Arena::new(1 << 16, 8, 4096, HugePages::Off).unwrap();
+        let (arena, _) = Arena::new(1 << 16, 0, 8, 4096, HugePages::Off).unwrap();
         arena.bytes((1 << 16) - 4, 5);
     }
 
     #[test]
+    fn grows_into_what_it_reserved_and_gives_memory_back() {
+        let (mut arena, _) = Arena::new(1 << 16, 1 << 20, 8, 4096, HugePages::Off).unwrap();
+        assert_eq!((arena.len(), arena.reserved()), (1 << 16, 1 << 20));
+        arena.extend(1 << 18).unwrap();
+        arena.extend(1 << 17).unwrap();
+        assert_eq!(arena.len(), 1 << 18);
+        arena.bytes_mut(0, 1 << 18).fill(7);
+        let unit = arena.unit_bytes();
+        arena.give_back(unit - 1, unit + 2);
+        assert!(arena.bytes(unit, unit).iter().all(|&b| b == 0));
+        assert_eq!((arena.bytes(unit - 1, 1), arena.bytes(2 * unit, 1)), (&[7][..], &[7][..]));
+        arena.extend(2 << 20).unwrap();
+        assert_eq!(arena.len(), 1 << 20);
+    }
+
+    #[test]
     fn explicit_huge_pages_fall_back_with_a_notice_or_work() {
-        let (mut arena, notice) = Arena::new(4 << 20, 8, 4096, HugePages::Explicit).unwrap();
+        let (mut arena, notice) = Arena::new(4 << 20, 0, 8, 4096, HugePages::Explicit).unwrap();
         *arena.get_mut::<u64>(arena.len() - 8) = 7;
         assert_eq!(*arena.get::<u64>(arena.len() - 8), 7);
         assert!(notice.is_none_or(|text| text.contains("vm.nr_hugepages")));

@@ -19,12 +19,18 @@ const CLASSES_MIN: usize = 4;
 /// A chunk serves a request well when it is larger by no more than one part in so many.
 const SURPLUS_DIVISOR: usize = 4;
 
-/// The largest chunk, whatever the page size.
+/// The largest chunk, whatever the page size, unless a key needs more.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
 
-/// The largest chunk in pages of `page_bytes`.
-pub fn chunk_max(page_bytes: usize) -> usize {
-    (page_bytes / 4).min(CHUNK_BYTES_MAX)
+/// The largest chunk in pages of `page_bytes` when one of `head_bytes` must be had: the head of an item holds its whole
+/// key. At least two of them fit a page.
+pub fn chunk_max(page_bytes: usize, head_bytes: usize, granule_bytes: usize) -> usize {
+    let usual = (page_bytes / 4).min(CHUNK_BYTES_MAX);
+    if head_bytes <= usual {
+        usual
+    } else {
+        page_bytes / (page_bytes / head_bytes) / granule_bytes * granule_bytes
+    }
 }
 
 /// The table of sizes. Class ids start at 1; 0 means no class.
@@ -38,23 +44,23 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// Classes from `smallest` bytes to the largest chunk of a page. A factor that would need more than
+    /// Classes from `smallest` to `largest` bytes. A factor that would need more than
     /// [`CLASSES_MAX`] classes, or more than a third of the `pages` there are, is raised until they fit.
     pub fn new(
         pages: usize,
         page_bytes: usize,
         granule_bytes: usize,
-        smallest: usize,
+        (smallest, largest): (usize, usize),
         factor: f64,
     ) -> Classes {
         let classes_max = (pages / PAGES_PER_CLASS).clamp(CLASSES_MIN, CLASSES_MAX);
         let mut factor = factor.max(1.01);
-        let mut sizes = sizes(page_bytes, granule_bytes, smallest, factor);
+        let mut sizes = sizes(page_bytes, granule_bytes, (smallest, largest), factor);
         while sizes.len() > classes_max + 1 {
             factor += 0.01;
-            sizes = self::sizes(page_bytes, granule_bytes, smallest, factor);
+            sizes = self::sizes(page_bytes, granule_bytes, (smallest, largest), factor);
         }
-        let mut by_granules = Vec::with_capacity(chunk_max(page_bytes) / granule_bytes + 1);
+        let mut by_granules = Vec::with_capacity(largest / granule_bytes + 1);
         for (class, &size) in sizes.iter().enumerate().skip(1) {
             by_granules.resize(size as usize / granule_bytes + 1, class as u8);
         }
@@ -86,8 +92,12 @@ impl Classes {
 }
 
 /// Chunk sizes, ascending, after a zero for "no class".
-fn sizes(page_bytes: usize, granule_bytes: usize, smallest: usize, factor: f64) -> Vec<u32> {
-    let largest = chunk_max(page_bytes);
+fn sizes(
+    page_bytes: usize,
+    granule_bytes: usize,
+    (smallest, largest): (usize, usize),
+    factor: f64,
+) -> Vec<u32> {
     let mut sizes = vec![0];
     let mut next = smallest.next_multiple_of(granule_bytes).min(largest);
     loop {
@@ -108,16 +118,23 @@ mod tests {
 
     #[test]
     fn every_size_gets_the_smallest_class_that_holds_it() {
-        for (page, granule, factor) in [(16 << 10, 8, 1.08), (64 << 10, 8, 1.25), (1 << 20, 16, 1.001)] {
-            let classes = Classes::new(1024, page, granule, 48, factor);
+        for (page, granule, factor, head) in [
+            (16 << 10, 8, 1.08, 300),
+            (64 << 10, 8, 1.25, 300),
+            (1 << 20, 16, 1.001, 300),
+            (256 << 10, 8, 1.07, 65_600),
+            (1 << 20, 8, 1.07, 65_600),
+        ] {
+            let largest = chunk_max(page, head, granule);
+            let classes = Classes::new(1024, page, granule, (48, largest), factor);
             assert!(usize::from(classes.last()) <= CLASSES_MAX);
-            assert_eq!(classes.size(classes.last()), chunk_max(page));
-            for bytes in 1..=chunk_max(page) {
+            assert!(classes.size(classes.last()) == largest && largest >= head);
+            for bytes in 1..=largest {
                 let class = classes.class_of(bytes);
                 assert!(classes.size(class) >= bytes);
                 assert!(class == 1 || classes.size(class - 1) < bytes);
             }
-            assert_eq!(classes.class_of(chunk_max(page) + 1), classes.last());
+            assert_eq!(classes.class_of(largest + 1), classes.last());
         }
     }
 
@@ -125,7 +142,7 @@ mod tests {
     #[test]
     fn rounding_wastes_less_than_a_twentieth() {
         for page in [64 << 10, 256 << 10, 1 << 20] {
-            let classes = Classes::new(1024, page, 8, 48, 1.07);
+            let classes = Classes::new(1024, page, 8, (48, chunk_max(page, 0, 8)), 1.07);
             let (mut waste, mut count) = (0.0, 0.0);
             for value in (64..8192).step_by(7) {
                 let need = 24 + 20 + value;

@@ -114,13 +114,17 @@ pub struct ClassStats {
     pub counters: ClassCounters,
 }
 
-/// What the arena is used for. The sum of all pages is what the limit allows.
+/// What the arena is used for. The sum of all pages is what the limit allows, and those over it.
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint {
     /// Bytes of a page.
     pub page_bytes: usize,
+    /// The limit, in whole pages.
+    pub limit_bytes: usize,
     /// All pages.
     pub pages_total: u32,
+    /// Of these, how many are still to be emptied since the limit was lowered.
+    pub pages_over: u32,
     /// Pages nobody uses.
     pub pages_free: u32,
     /// Pages of size classes.

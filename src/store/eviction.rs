@@ -10,6 +10,7 @@
 
 use super::Store;
 use super::arena::Loc;
+use super::expiry::age_of;
 use super::item::{Header, state};
 use super::slab::Slab;
 
@@ -134,7 +135,8 @@ impl Store {
     /// Evicts this item, which is in the table and not pinned.
     pub(super) fn evict(&mut self, victim: Loc) {
         let header = *self.slab.header(victim);
-        let age_s = self.age_of(&header);
+        let age_s = age_of(&header, self.now_s);
+        self.note_evicted(victim);
         self.counters.evictions += 1;
         self.counters.evicted_unfetched += u64::from(!header.is(state::FETCHED));
         self.counters.evicted_active += u64::from(header.freq() > 0);

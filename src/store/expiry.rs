@@ -82,6 +82,11 @@ impl Flush {
     }
 }
 
+/// Seconds since an item's last access, modulo 2^24 (194 days).
+pub fn age_of(header: &Header, now_s: u32) -> u32 {
+    now_s.wrapping_sub(header.access()) & ACCESS_MASK
+}
+
 impl Store {
     /// Kills every item stored so far: at once, or at second `at_s`. A planned flush is replaced by the next
     /// call, as in memcached; a flush that has happened is never undone. Cost: one write per page.
@@ -107,7 +112,9 @@ impl Store {
     fn flush_now(&mut self) {
         self.flush.watermark = Some(self.number);
         for page in 0..self.slab.page_count() {
-            self.slab.page_mut(page).earliest_s = 0;
+            if self.slab.class_of_page(page).is_some() {
+                self.slab.page_mut(page).earliest_s = 0;
+            }
         }
         self.crawl = Crawl { earliest_s: 0, ..Crawl::new() };
     }
@@ -121,11 +128,6 @@ impl Store {
         let watermark = self.flush.watermark?;
         let ahead = header.number().wrapping_sub(watermark) & CAS_MASK;
         (ahead == 0 || ahead > CAS_MASK / 2).then_some(Miss::Flushed)
-    }
-
-    /// Seconds since an item's last access, modulo 2^24 (194 days).
-    pub(super) fn age_of(&self, header: &Header) -> u32 {
-        self.now_s.wrapping_sub(header.access()) & ACCESS_MASK
     }
 
     /// Tells page and crawl that an item at `loc` expires at `expires_s` (0: never).
@@ -154,6 +156,11 @@ impl Store {
         self.crawl.running || (self.crawl.earliest_s < self.now_s && self.crawl.next_pass_s <= self.now_s)
     }
 
+    /// Lets the next pass of the crawl start without the rest it would take.
+    pub fn crawl_soon(&mut self) {
+        self.crawl.next_pass_s = 0;
+    }
+
     /// Looks at up to `budget` chunks and frees the dead items among them; returns how many those were.
     pub(super) fn crawl(&mut self, budget: usize) -> usize {
         if !self.crawl.running {
@@ -163,7 +170,7 @@ impl Store {
         let mut chunks_left = budget;
         let mut pages_left = budget * PAGES_PER_CHUNK;
         while chunks_left > 0 && pages_left > 0 {
-            if self.crawl.page == self.slab.page_count() {
+            if self.crawl.page >= self.slab.page_count() {
                 self.end_pass();
                 break;
             }

@@ -2,8 +2,8 @@
 //!
 //! It remembers 16-bit fingerprints, 31 to a cache line, each line a ring that forgets its oldest. A key
 //! never seen is taken for a remembered one with probability 31/65,536, which does no harm. When pages are
-//! added the lines of all hashes change, which amounts to forgetting everything; that happens only while the
-//! table grows.
+//! added or taken away the lines of all hashes change, which amounts to forgetting everything; that happens
+//! only while the table is resized.
 
 use super::arena::Arena;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -42,7 +42,12 @@ impl Ghost {
 
     /// Pages to add for a table of so many pages.
     pub fn pages_wanted(&self, table_pages: usize) -> usize {
-        (table_pages * PAGES_PER_100_TABLE_PAGES).div_ceil(100).saturating_sub(self.pages.len())
+        pages_for(table_pages).saturating_sub(self.pages.len())
+    }
+
+    /// Gives up a page if it has more than it wants for a table of so many pages.
+    pub fn spare_page(&mut self, table_pages: usize) -> Option<u32> {
+        if self.pages.len() > pages_for(table_pages) { self.pages.pop() } else { None }
     }
 
     /// Adds a zeroed page.
@@ -74,6 +79,10 @@ impl Ghost {
     }
 }
 
+fn pages_for(table_pages: usize) -> usize {
+    (table_pages * PAGES_PER_100_TABLE_PAGES).div_ceil(100)
+}
+
 /// 16 bits that neither choose the line nor, as a rule, the shard; never 0.
 fn fingerprint(hash: u64) -> u16 {
     ((hash >> 32) as u16).max(1)
@@ -87,7 +96,7 @@ mod tests {
 
     #[test]
     fn remembers_the_latest_and_forgets_the_oldest() {
-        let (mut arena, _) = Arena::new(1 << 16, 8, 4096, HugePages::Off).unwrap();
+        let (mut arena, _) = Arena::new(1 << 16, 0, 8, 4096, HugePages::Off).unwrap();
         let mut ghost = Ghost::new(16 << 10);
         let hash = |i: u64| Hasher::with_seeds([1, 2, 3, 4]).hash(&i.to_le_bytes());
         ghost.remember(&mut arena, hash(1));

@@ -3,7 +3,7 @@
 use super::Store;
 use super::arena::Loc;
 use super::item::{ChunkKind, state};
-use super::slab::{FREE_PAGE, GHOST_PAGE, TABLE_PAGE};
+use super::slab::{FREE_PAGE, GHOST_PAGE, TABLE_PAGE, WITHHELD_PAGE};
 use std::collections::{HashMap, HashSet};
 
 impl Store {
@@ -70,6 +70,9 @@ impl Store {
         }
         let count = |kind| kinds.get(&kind).copied().unwrap_or(0);
         assert_eq!(self.slab.free_pages(), count(FREE_PAGE));
+        assert_eq!(self.slab.withheld().len() as u32, count(WITHHELD_PAGE));
+        assert!(self.slab.withheld().iter().all(|&page| self.slab.kind(page) == WITHHELD_PAGE));
+        assert_eq!(self.slab.pages_held() - self.slab.pages_over(), self.slab.pages_allowed());
         assert_eq!(self.table.page_count() as u32, count(TABLE_PAGE));
         assert_eq!(self.ghost.page_count() as u32, count(GHOST_PAGE));
         for class in 1..=self.slab.classes.last() {

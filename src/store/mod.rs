@@ -5,15 +5,16 @@
 //! From the bottom up:
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
-//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves, `expiry` finds who is overdue,
-//!   `reclaim` gets memory;
+//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
+//!   `reclaim` gets memory, `limit` changes how much there is;
 //! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
 //!   `Store` they work on.
 //!
 //! What always holds between two calls (`invariants.rs` checks it in the tests): an item that is `LINKED` is
 //! in the table once and in one queue once, and nothing else is in either; every other used chunk belongs to
 //! a linked item's chain, or to an item that is pinned or being received; every page is free, of one class,
-//! of the table or of the ghost. So `limit_bytes` is never exceeded.
+//! of the table, of the ghost or withheld. So `limit_bytes` is never exceeded, but for what is still to be
+//! emptied after it was lowered (`limit`).
 //!
 //! No operation does more than about a millisecond of work: each loop over items, chunks, pages or homes has
 //! a bound with a name, save those over the bytes of the one value at hand and the last resort of `reclaim`,
@@ -29,6 +30,7 @@ mod expiry;
 mod ghost;
 mod hash;
 mod item;
+mod limit;
 mod operation;
 mod pins;
 mod read;
@@ -36,6 +38,7 @@ mod reclaim;
 mod scan;
 mod slab;
 mod table;
+mod watch;
 mod write;
 
 #[cfg(test)]
@@ -49,16 +52,18 @@ pub use arena::HugePages;
 pub use counters::{ClassCounters, ClassStats, Footprint, StoreCounters};
 pub use hash::Hasher;
 pub use item::KEY_LEN_MAX;
+pub use limit::LimitError;
 pub use operation::{ArithRefusal, Arithmetic, Found, Key, Miss, Mode, Refusal, Write};
 pub use pins::{Pinned, PinnedSegments, Upload};
 pub use read::ItemView;
+pub use watch::{Evicted, Evictions};
 
 use arena::{Arena, Loc};
 use classes::Classes;
 use eviction::Queues;
 use expiry::{Crawl, Flush};
 use ghost::Ghost;
-use item::{HEADER_BYTES, state};
+use item::{EXTRAS_MAX, HEADER_BYTES, state};
 use slab::{GHOST_PAGE, Slab, TABLE_PAGE};
 use std::collections::HashMap;
 use table::Table;
@@ -68,6 +73,9 @@ const PAGES_AIMED_AT: usize = 1024;
 /// Smallest and largest page.
 const PAGE_BYTES_MIN: usize = 16 << 10;
 const PAGE_BYTES_MAX: usize = 1 << 20;
+/// Most pages that are reserved for a limit that is raised: what looks at each of them stays fast. (A store that
+/// starts with more has more.)
+const PAGES_MAX: usize = 1 << 16;
 /// Fewest pages that can work: table, ghost, reserve, one draining, and some for items.
 const PAGES_MIN: usize = 8;
 /// The smallest limit a store works with.
@@ -82,8 +90,13 @@ const GRANULE_BYTES: usize = 8;
 pub struct StoreConfig {
     /// Bytes for items, table and ghost together; the shard's part of `-m`.
     pub limit_bytes: usize,
+    /// The most `Store::set_limit` is ever to be asked for; that much address space is reserved, as far as it
+    /// can be had and items can be named in it.
+    pub limit_max_bytes: usize,
     /// `-I`: the largest item by memcached's formula, see [`Refusal::TooLarge`].
     pub item_size_max: usize,
+    /// The longest key that must fit, in bytes: whatever the page size, at least this (`--max-key-size`).
+    pub key_len_max: usize,
     /// `-f`: each size class is larger than the one before by at most this factor.
     pub growth_factor: f64,
     /// `-n`: room for key, value and flags in the smallest chunk, in bytes.
@@ -149,6 +162,8 @@ pub struct Store {
     hasher: Hasher,
     counters: StoreCounters,
     class_counters: Vec<ClassCounters>,
+    /// The evictions of late, while somebody watches.
+    evictions: Option<Evictions>,
     notice: Option<String>,
 }
 
@@ -156,19 +171,27 @@ impl Store {
     /// Reserves the memory and lays out the first pages. Touches little of it.
     pub fn new(config: &StoreConfig) -> Result<Store, StoreError> {
         let limit_bytes = config.limit_bytes;
-        let page_bytes = page_bytes(limit_bytes);
-        let least_bytes = LIMIT_MIN_BYTES;
+        let head_bytes = HEADER_BYTES + EXTRAS_MAX + config.key_len_max + 1;
+        let page_bytes = page_bytes(limit_bytes, head_bytes);
+        let least_bytes = PAGES_MIN * page_bytes;
         if limit_bytes < least_bytes {
             return Err(StoreError::TooSmall { limit_bytes, least_bytes });
         }
         let len = limit_bytes / page_bytes * page_bytes;
         let granule_bytes = GRANULE_BYTES.max((len >> 31).next_power_of_two());
+        let len_max = config.limit_max_bytes.min(PAGES_MAX * page_bytes).min(granule_bytes << 31);
+        let len_max = len.max(len_max / page_bytes * page_bytes);
         let smallest = (HEADER_BYTES + config.min_item_bytes).max(CHUNK_BYTES_MIN);
-        let classes =
-            Classes::new(len / page_bytes, page_bytes, granule_bytes, smallest, config.growth_factor);
-        let (arena, notice) =
-            Arena::new(len, granule_bytes, classes::chunk_max(page_bytes), config.huge_pages)
-                .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
+        let largest = classes::chunk_max(page_bytes, head_bytes, granule_bytes);
+        let classes = Classes::new(
+            len / page_bytes,
+            page_bytes,
+            granule_bytes,
+            (smallest, largest),
+            config.growth_factor,
+        );
+        let (arena, notice) = Arena::new(len, len_max, granule_bytes, largest, config.huge_pages)
+            .map_err(|source| StoreError::Reserve { limit_bytes, source })?;
         let mut slab = Slab::new(arena, page_bytes, classes);
         // The table has the first page, so no item is ever at location 0, which means "none".
         let first = slab.take_page(TABLE_PAGE).unwrap_or_default();
@@ -197,11 +220,12 @@ impl Store {
             hasher: config.hasher.clone(),
             counters: StoreCounters::default(),
             class_counters: vec![ClassCounters::default(); classes],
+            evictions: None,
             notice,
         })
     }
 
-    /// Work that should not wait for a request: table growth, the reserve of pages, the crawl. Looks at up to
+    /// Work that should not wait for a request: table growth, the reserve of pages, the limit, the crawl. Looks at up to
     /// about `budget` chunks or homes. True: there is more to do now.
     pub fn background(&mut self, now_s: u32, budget: usize) -> bool {
         self.tick(now_s);
@@ -210,7 +234,9 @@ impl Store {
         if self.crawl_wanted() {
             self.crawl(budget);
         }
-        self.table.growing() || self.slab.draining().is_some() || self.crawl_wanted()
+        let limit_wanted = self.tend_limit(budget);
+        let table_wanted = self.table.resizing() || self.table.has_shrunk();
+        limit_wanted || table_wanted || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
     /// What was counted.
@@ -236,8 +262,10 @@ impl Store {
         }
         let stock = self.slab.stock(class);
         let tails = [self.queues.small.tail, self.queues.main.tail];
-        let ages =
-            tails.iter().filter(|tail| !tail.is_none()).map(|&tail| self.age_of(self.slab.header(tail)));
+        let ages = tails
+            .iter()
+            .filter(|tail| !tail.is_none())
+            .map(|&tail| expiry::age_of(self.slab.header(tail), self.now_s));
         Some(ClassStats {
             chunk_size: self.slab.classes.size(class),
             chunks_per_page: stock.per_page,
@@ -254,13 +282,15 @@ impl Store {
         let items = (0..self.slab.page_count()).filter(|&page| self.slab.class_of_page(page).is_some());
         Footprint {
             page_bytes: self.slab.page_bytes(),
-            pages_total: self.slab.page_count(),
+            limit_bytes: self.slab.pages_allowed() as usize * self.slab.page_bytes(),
+            pages_total: self.slab.pages_held(),
+            pages_over: self.slab.pages_over(),
             pages_free: self.slab.free_pages(),
             pages_items: items.count() as u32,
             pages_table: self.table.page_count() as u32,
             pages_ghost: self.ghost.page_count() as u32,
             table_capacity: self.table.capacity(),
-            table_growing: self.table.growing(),
+            table_growing: self.table.resizing(),
         }
     }
 
@@ -391,8 +421,10 @@ impl Drop for Store {
     }
 }
 
-/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages.
-fn page_bytes(limit_bytes: usize) -> usize {
+/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages, each with room for two chunks of
+/// `head_bytes`.
+fn page_bytes(limit_bytes: usize, head_bytes: usize) -> usize {
     let aimed_at = (limit_bytes / PAGES_AIMED_AT).max(1);
-    (1 << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX)
+    let bytes = (1usize << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+    bytes.max((2 * head_bytes).next_power_of_two())
 }

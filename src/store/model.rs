@@ -40,17 +40,33 @@ struct Scene {
     long_pct: u64,
     /// One step in so many thousand is a flush.
     flush_in: u64,
+    /// The limit changes all the time.
+    elastic: bool,
     /// Steps from one check of the invariants to the next.
     check_every: usize,
 }
 
 /// A few hundred items, many of them chains, in sixteen pages.
-const NARROW: Scene =
-    Scene { evict: true, limit_bytes: 256 << 10, keys: 400, long_pct: 15, flush_in: 4, check_every: 64 };
+const NARROW: Scene = Scene {
+    evict: true,
+    limit_bytes: 256 << 10,
+    keys: 400,
+    long_pct: 15,
+    flush_in: 4,
+    elastic: false,
+    check_every: 64,
+};
 
 /// Thousands of small items, so that the table grows again and again.
-const WIDE: Scene =
-    Scene { evict: true, limit_bytes: 512 << 10, keys: 12_000, long_pct: 1, flush_in: 40, check_every: 1024 };
+const WIDE: Scene = Scene {
+    evict: true,
+    limit_bytes: 512 << 10,
+    keys: 12_000,
+    long_pct: 1,
+    flush_in: 40,
+    elastic: false,
+    check_every: 1024,
+};
 
 struct Model {
     store: Store,
@@ -70,6 +86,8 @@ impl Model {
     fn new(seed: u64, scene: Scene) -> Model {
         let store = Store::new(&StoreConfig {
             limit_bytes: scene.limit_bytes,
+            limit_max_bytes: 4 * scene.limit_bytes,
+            key_len_max: 250,
             item_size_max: ITEM_SIZE_MAX,
             growth_factor: 1.25,
             min_item_bytes: 8,
@@ -165,8 +183,9 @@ impl Model {
             840..880 => self.touch(&key),
             880..900 => self.take_win(&key),
             900..930 => self.pin(&key),
-            930..960 => self.release(),
-            960..999 => _ = self.store.background(self.now_s, 1 + self.random.below(200) as usize),
+            930..955 => self.release(),
+            955..960 if self.scene.elastic => self.set_limit(),
+            955..999 => _ = self.store.background(self.now_s, 1 + self.random.below(200) as usize),
             _ if self.random.below(self.scene.flush_in) == 0 => self.flush(),
             _ => {}
         }
@@ -438,6 +457,15 @@ impl Model {
         self.flush_at_s = if delay_s == 0 { u32::MAX } else { self.now_s + delay_s };
     }
 
+    fn set_limit(&mut self) {
+        let limit_bytes = self.scene.limit_bytes / 8 * (3 + self.random.below(29) as usize);
+        match self.store.set_limit(limit_bytes) {
+            Ok(()) => assert!(limit_bytes - self.store.footprint().limit_bytes < 16 << 10),
+            Err(LimitError::TooSmall { least_bytes, .. }) => assert!(least_bytes > limit_bytes),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Gives all tokens back and checks that nothing is left once everything is deleted.
     fn finish(mut self) {
         while !self.pins.is_empty() {
@@ -451,7 +479,7 @@ impl Model {
         self.store.check();
         assert_eq!(self.store.counters.curr_items, 0);
         let footprint = self.store.footprint();
-        assert_eq!(footprint.pages_items, 0);
+        assert_eq!((footprint.pages_items, footprint.pages_over), (0, 0));
         assert!(self.hits > 200, "{} hits", self.hits);
     }
 }
@@ -495,4 +523,18 @@ fn without_evictions_behaves_like_a_map() {
         assert!(model.no_memory > 0, "memory never ran out");
         model.finish();
     }
+}
+
+#[test]
+fn behaves_like_a_map_under_a_limit_that_changes() {
+    for seed in 30..33 {
+        let model = run(seed, Scene { elastic: true, ..NARROW }, 20_000);
+        assert!(model.store.counters.evictions > 200, "{} were evicted", model.store.counters.evictions);
+        assert!(model.no_memory < 200, "seed {seed}: {} times no memory", model.no_memory);
+        model.finish();
+    }
+    run(34, Scene { elastic: true, ..WIDE }, 60_000).finish();
+    let model = run(33, Scene { elastic: true, evict: false, keys: 200, ..NARROW }, 20_000);
+    assert_eq!(model.store.counters.evictions, 0);
+    model.finish();
 }

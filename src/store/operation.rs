@@ -14,9 +14,9 @@ pub struct Key<'a> {
     pub hash: u64,
 }
 
-/// An item that was found. Valid until the next call that takes the store mutably, except those that take a
-/// `Found`; keeping it longer is an error of the caller: it then names some other item or none, and using it
-/// may panic.
+/// An item that was found. Valid until the next call that takes the store mutably, except `pin`, `note_read`,
+/// `note_touch`, `set_expiry` and `take_win`; keeping it longer is an error of the caller: it then names some
+/// other item or none, and using it may panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     pub(super) loc: Loc,

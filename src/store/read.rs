@@ -1,6 +1,7 @@
 //! Reading: lookups, what a found item looks like, prefetching.
 
 use super::arena::Loc;
+use super::expiry::age_of;
 use super::item::{ACCESS_MASK, state};
 use super::{Found, Key, Miss, Store};
 
@@ -169,7 +170,7 @@ impl<'a> ItemView<'a> {
     /// The second of the last access. Only 24 bits are kept: wrong by 194 days for an item not read for that
     /// long.
     pub fn last_access_s(&self) -> u32 {
-        let age_s = self.store.age_of(self.store.slab.header(self.loc));
+        let age_s = age_of(self.store.slab.header(self.loc), self.store.now_s);
         debug_assert!(age_s <= ACCESS_MASK);
         self.store.now_s.saturating_sub(age_s)
     }

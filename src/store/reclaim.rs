@@ -123,8 +123,9 @@ impl Store {
         self.reserve_pages() + self.pages_wanted() as u32
     }
 
+    /// The reserve, and what is still to be withheld.
     fn reserve_pages(&self) -> u32 {
-        1 + self.slab.page_count() / PAGES_PER_RESERVE
+        1 + self.slab.pages_held() / PAGES_PER_RESERVE + self.slab.pages_over()
     }
 
     fn pages_wanted(&self) -> usize {
@@ -132,15 +133,23 @@ impl Store {
             + if self.may_evict { self.ghost.pages_wanted(self.table.page_count()) } else { 0 }
     }
 
-    /// Keeps the table ahead of its load: collects pages, one a call, and moves up to `homes` homes.
+    /// Keeps the table ahead of its load, or gives up some of it while the limit is over: collects or gives
+    /// pages, one a call, and moves up to `homes` homes.
     pub(super) fn tend_table(&mut self, homes: usize) {
-        if self.table.growing() {
-            self.table.grow(&mut self.slab.arena, homes);
+        if self.table.resizing() {
+            self.table.resize(&mut self.slab.arena, homes);
             while let Some(loc) = self.table.orphans.pop() {
                 // Their path was full of other items: as rare as a full path for a new one, and answered
                 // likewise.
                 self.counters.evictions += 1;
+                self.note_evicted(loc);
                 self.unlink_unindexed(loc);
+            }
+        } else if self.slab.pages_over() > 0 || self.table.has_shrunk() {
+            let spare = self.table.spare_page();
+            match spare.or_else(|| self.ghost.spare_page(self.table.page_count())) {
+                Some(page) => self.slab.release_page(page),
+                None => self.table.begin_shrinking(),
             }
         } else if self.table.pages_wanted() > 0 {
             if self.slab.free_pages() > self.reserve_pages()
@@ -160,7 +169,7 @@ impl Store {
 
     /// The same for one stored item.
     pub(super) fn tend_table_for_store(&mut self) {
-        if self.table.growing() || self.pages_wanted() > 0 || self.table.ready_to_grow() {
+        if self.table.resizing() || self.pages_wanted() > 0 || self.table.ready_to_grow() {
             self.tend_table(HOMES_PER_STORE);
         }
     }
@@ -192,8 +201,13 @@ impl Store {
 
     /// Starts to drain a page: by compaction, or if much memory is idle and compaction cannot help, by force.
     fn begin_drain(&mut self) -> bool {
-        let too_idle = self.slab.free_bytes() > self.slab.arena.len() / IDLE_DIVISOR;
-        self.begin_compaction() || (self.may_evict && too_idle && self.begin_cheapest_drain())
+        self.begin_compaction() || (self.may_evict && self.too_idle() && self.begin_cheapest_drain())
+    }
+
+    /// True when much memory is idle in free chunks.
+    pub(super) fn too_idle(&self) -> bool {
+        let held_bytes = self.slab.pages_held() as usize * self.slab.page_bytes();
+        self.slab.free_bytes() > held_bytes / IDLE_DIVISOR
     }
 
     /// Starts to drain a page all of whose items have free chunks of their class elsewhere.
@@ -216,7 +230,7 @@ impl Store {
     /// Starts to drain the page that costs least, of whatever class, but not one that was assigned lately: it
     /// is still filling, and another class would take it next.
     fn begin_cheapest_drain(&mut self) -> bool {
-        let settled = self.slab.page_count() / SETTLED_DIVISOR;
+        let settled = self.slab.pages_held() / SETTLED_DIVISOR;
         self.begin_drain_of_cheapest(|slab, page| {
             slab.class_of_page(page).is_some() && slab.assigned_since(page) > settled
         })

@@ -5,16 +5,23 @@
 //! untouched ones in order, so memory is touched only when needed. Pages with a chunk to spare are in their
 //! class's `partial` list. A page whose last chunk is freed goes back to the free pages at once.
 //!
+//! There are as many pages as the limit allows. When it is lowered, pages nobody ever used cease to exist, and
+//! used ones are *withheld* as they become free: nobody gets them until the limit is raised, and their memory
+//! goes back to the kernel. Until enough are withheld the slab is *over* the limit.
+//!
 //! One page at a time may be *draining* (`reclaim.rs` is moving its items out): it is in no list, none of its
 //! chunks counts as free, and chunks freed in it are not handed out again.
 
 use super::arena::{Arena, Loc};
 use super::classes::Classes;
 use super::item::{ChunkKind, Links};
+use std::io;
 
 /// Kind of a page nobody uses.
 pub const FREE_PAGE: u8 = 0;
-/// Kind of a page of the table. Kinds between are class ids.
+/// Kind of a page that is withheld. Kinds between are class ids.
+pub const WITHHELD_PAGE: u8 = 253;
+/// Kind of a page of the table.
 pub const TABLE_PAGE: u8 = 254;
 /// Kind of a page of the ghost.
 pub const GHOST_PAGE: u8 = 255;
@@ -85,6 +92,11 @@ pub struct Slab {
     /// The first page never used; it and all after it are zero.
     fresh: u32,
     draining: u32,
+    /// Pages the limit allows.
+    allowed: u32,
+    /// Pages withheld; the first `given_back` of them have been given back to the kernel.
+    withheld: Vec<u32>,
+    given_back: usize,
     /// Pages assigned to classes so far, modulo 2^32.
     assignments: u32,
     /// Bytes of the chunks that count as free.
@@ -115,6 +127,9 @@ impl Slab {
             returned_count: 0,
             fresh: 0,
             draining: NO_PAGE,
+            allowed: pages as u32,
+            withheld: Vec::new(),
+            given_back: 0,
             assignments: 0,
             free_bytes: 0,
         }
@@ -130,9 +145,24 @@ impl Slab {
         (page as usize) << self.page_shift
     }
 
-    /// Number of pages.
+    /// Number of pages, withheld ones included.
     pub fn page_count(&self) -> u32 {
         self.pages.len() as u32
+    }
+
+    /// Number of pages that are not withheld.
+    pub fn pages_held(&self) -> u32 {
+        self.page_count() - self.withheld.len() as u32
+    }
+
+    /// Number of pages the limit allows.
+    pub fn pages_allowed(&self) -> u32 {
+        self.allowed
+    }
+
+    /// Pages still to be withheld until the limit holds.
+    pub fn pages_over(&self) -> u32 {
+        self.pages_held().saturating_sub(self.allowed)
     }
 
     /// Pages nobody uses.
@@ -324,6 +354,55 @@ impl Slab {
         false
     }
 
+    /// Sets how many pages are allowed, at most what the arena has reserved, and does what can be done about
+    /// it at once. An error is the kernel's, and nothing has changed.
+    pub fn allow_pages(&mut self, pages: u32) -> io::Result<()> {
+        let missing = pages.saturating_sub(self.pages_held());
+        let back = missing.min(self.withheld.len() as u32);
+        let count = self.page_count() + missing - back;
+        self.arena.extend(self.page_at(count))?;
+        for number in self.withheld.split_off(self.withheld.len() - back as usize) {
+            self.release_page(number);
+        }
+        self.given_back = self.given_back.min(self.withheld.len());
+        self.allowed = pages;
+        let count = self.fresh.max(count - (count - self.withheld.len() as u32).saturating_sub(pages));
+        self.kinds.resize(count as usize, FREE_PAGE);
+        self.pages.resize(count as usize, EMPTY);
+        self.withhold();
+        Ok(())
+    }
+
+    /// Withholds free pages until the limit holds or none is left. True if there were any.
+    pub fn withhold(&mut self) -> bool {
+        let before = self.withheld.len();
+        while self.pages_over() > 0
+            && let Some((number, _)) = self.pop_free()
+        {
+            self.kinds[number as usize] = WITHHELD_PAGE;
+            self.withheld.push(number);
+        }
+        self.withheld.len() > before
+    }
+
+    /// Gives the memory of up to `pages` more withheld pages back to the kernel. True: there are more.
+    pub fn give_back(&mut self, pages: usize) -> bool {
+        // Where the kernel's pages are the larger ones, all of ours in one must be withheld.
+        let together = (self.arena.unit_bytes() >> self.page_shift).max(1) as u32;
+        for _ in 0..pages {
+            let Some(number) = self.withheld.get(self.given_back) else { break };
+            self.given_back += 1;
+            let first = number / together * together;
+            let kinds = &self.kinds[first as usize..self.kinds.len().min((first + together) as usize)];
+            if kinds.iter().all(|&kind| kind == WITHHELD_PAGE) {
+                let at = self.page_at(first);
+                let len = self.page_at(together).min(self.arena.len() - at);
+                self.arena.give_back(at, len);
+            }
+        }
+        self.given_back < self.withheld.len()
+    }
+
     fn add_free(&mut self, class: u8, chunks: u32) {
         self.stock[usize::from(class)].free += chunks;
         self.free_bytes += chunks as usize * self.classes.size(class);
@@ -350,6 +429,11 @@ impl Slab {
 
     fn retire(&mut self, number: u32, class: u8) {
         self.stock[usize::from(class)].pages -= 1;
+        self.release_page(number);
+    }
+
+    /// Makes a page free.
+    pub fn release_page(&mut self, number: u32) {
         self.kinds[number as usize] = FREE_PAGE;
         self.pages[number as usize] = Page { next: self.returned, ..EMPTY };
         self.returned = number;
@@ -374,6 +458,12 @@ impl Slab {
         if next != NO_PAGE {
             self.page_mut(next).prev = prev;
         }
+    }
+
+    /// The withheld pages, for the invariant checker.
+    #[cfg(test)]
+    pub fn withheld(&self) -> &[u32] {
+        &self.withheld
     }
 
     /// The pages of a class's partial list, for the invariant checker.

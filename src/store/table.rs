@@ -9,10 +9,11 @@
 //! motion.
 //!
 //! The home of a hash is `hash * homes >> 32`: it keeps order and allows any number of homes. So the table
-//! can grow in place by any amount: pages are added at the end, then the homes move one by one from the
-//! highest down. `boundary` says how far that has come: hashes whose old home is at or above it use the new
-//! number of homes. Only the 32 stored bits are needed for that, items are not touched. [`PATH_MAX`] buckets
-//! after the last home take what overflows there.
+//! can be resized in place by any amount, home by home: while that goes on there are a *lower* and an *upper*
+//! number of homes, and hashes whose home among the lower ones is below `boundary` use the lower number.
+//! Growth adds pages at the end and moves the boundary down from the top; shrinking moves it up from the
+//! bottom and then gives pages at the end back. Only the 32 stored bits are needed for that, items are not
+//! touched. [`PATH_MAX`] buckets after the last home take what overflows there.
 
 use super::arena::{Arena, Loc};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -34,8 +35,11 @@ const LOAD_WANTED_PCT: usize = 85;
 /// full buckets longer than [`PUSH_MAX`] become likely.
 const LOAD_MAX_PCT: usize = 92;
 
-/// One growth adds the pages there are, divided by this.
-const GROWTH_DIVISOR: usize = 8;
+/// Load a table may have after shrinking, in percent; it must not want to grow again at once.
+const LOAD_SHRUNK_PCT: usize = 75;
+
+/// One growth adds the pages there are, divided by this; shrinking likewise takes them away.
+const STEP_DIVISOR: usize = 8;
 
 const PASSED_BIT: u64 = 1 << 31;
 
@@ -111,11 +115,13 @@ pub struct Table {
     /// log2 of the bytes and of the buckets of a page.
     page_shift: u32,
     bucket_shift: u32,
-    /// Homes before, and after, the growth that is going on; else equal.
-    homes: u32,
-    homes_next: u32,
-    /// Old homes from here up are moved already; equal to `homes` when no growth is going on.
+    /// The two numbers of homes while the table is resized; else equal.
+    lower: u32,
+    upper: u32,
+    /// Hashes whose home among the lower ones is below this use the lower number, the others the upper one.
     boundary: u32,
+    /// The boundary moves up, or did so and there are pages to give up.
+    shrinking: bool,
     len: usize,
     /// Entries that found no place while their home moved; the store takes and drops these items.
     pub orphans: Vec<Loc>,
@@ -132,9 +138,10 @@ impl Table {
             pages: vec![page],
             page_shift,
             bucket_shift,
-            homes,
-            homes_next: homes,
+            lower: homes,
+            upper: homes,
             boundary: homes,
+            shrinking: false,
             len: 0,
             orphans,
         }
@@ -142,7 +149,7 @@ impl Table {
 
     /// Entries that would fill every bucket.
     pub fn capacity(&self) -> usize {
-        self.homes as usize * BUCKET_ENTRIES
+        self.lower as usize * BUCKET_ENTRIES
     }
 
     /// Pages it has.
@@ -151,8 +158,8 @@ impl Table {
     }
 
     /// True while homes are moving.
-    pub fn growing(&self) -> bool {
-        self.homes_next != self.homes
+    pub fn resizing(&self) -> bool {
+        self.upper != self.lower
     }
 
     /// True when nothing may be added until something is removed or the table has grown.
@@ -162,11 +169,11 @@ impl Table {
 
     /// Pages still to be added before the growth it wants can begin; 0 when it wants none.
     pub fn pages_wanted(&self) -> usize {
-        if self.growing() || self.len * 100 < self.capacity() * LOAD_WANTED_PCT {
+        if self.resizing() || self.len * 100 < self.capacity() * LOAD_WANTED_PCT {
             return 0;
         }
-        let before = (self.homes as usize + PATH_MAX) >> self.bucket_shift;
-        (before + (before / GROWTH_DIVISOR).max(1)).saturating_sub(self.pages.len())
+        let before = self.pages_used();
+        (before + (before / STEP_DIVISOR).max(1)).saturating_sub(self.pages.len())
     }
 
     /// Adds a zeroed page for the next growth.
@@ -176,15 +183,50 @@ impl Table {
 
     /// Starts to grow into all pages added. They are at least one more than before.
     pub fn begin_growth(&mut self) {
-        debug_assert!(!self.growing());
-        let buckets = (self.pages.len() << self.bucket_shift).min(u32::MAX as usize);
-        self.homes_next = (buckets - PATH_MAX) as u32;
-        debug_assert!(self.homes_next > self.homes);
+        debug_assert!(!self.resizing());
+        self.upper = self.homes_of(self.pages.len());
+        debug_assert!(self.upper > self.lower);
+        self.shrinking = false;
     }
 
     /// True when pages were added but the growth into them has not begun.
     pub fn ready_to_grow(&self) -> bool {
-        !self.growing() && (self.pages.len() << self.bucket_shift) > self.homes as usize + PATH_MAX
+        !self.resizing() && self.pages.len() > self.pages_used()
+    }
+
+    /// Starts to shrink by a step, if the entries leave that much room. The pages come from
+    /// [`Table::spare_page`] when it is done.
+    pub fn begin_shrinking(&mut self) {
+        let pages = self.pages_used();
+        let fewer = pages - (pages / STEP_DIVISOR).max(1);
+        if self.resizing() || fewer == 0 {
+            return;
+        }
+        let homes = self.homes_of(fewer);
+        if self.len * 100 <= homes as usize * BUCKET_ENTRIES * LOAD_SHRUNK_PCT {
+            (self.lower, self.boundary, self.shrinking) = (homes, 0, true);
+        }
+    }
+
+    /// True when it has shrunk and not yet given up the pages it does not need any more.
+    pub fn has_shrunk(&self) -> bool {
+        self.shrinking && self.ready_to_grow()
+    }
+
+    /// Gives up a page that no home lies in.
+    pub fn spare_page(&mut self) -> Option<u32> {
+        let page = if self.ready_to_grow() { self.pages.pop() } else { None };
+        self.shrinking &= self.resizing() || self.ready_to_grow();
+        page
+    }
+
+    /// Pages the homes, and the buckets after them, lie in.
+    fn pages_used(&self) -> usize {
+        (self.upper as usize + PATH_MAX) >> self.bucket_shift
+    }
+
+    fn homes_of(&self, pages: usize) -> u32 {
+        ((pages << self.bucket_shift).min(u32::MAX as usize) - PATH_MAX) as u32
     }
 
     /// The location under `hash` for which `is` holds.
@@ -276,9 +318,9 @@ impl Table {
     /// Calls `each` for every entry whose hash is not below `from` and has the same home. Returns the first
     /// hash of the next home; None after the last one.
     pub fn visit_home(&self, arena: &Arena, from: u32, mut each: impl FnMut(Loc)) -> Option<u32> {
-        let homes = if fastrange(from, self.homes) < self.boundary { self.homes } else { self.homes_next };
+        let homes = if fastrange(from, self.lower) < self.boundary { self.lower } else { self.upper };
         let home = fastrange(from, homes);
-        let next = ((u64::from(home) + 1) << 32).div_ceil(u64::from(homes));
+        let next = first_hash(home + 1, homes);
         let first = home as usize;
         for bucket in first..first + PATH_MAX {
             let line: &Bucket = arena.get(self.bucket_at(bucket));
@@ -312,46 +354,59 @@ impl Table {
         }
     }
 
-    /// Moves up to `homes` homes of the growth that is going on; a home has at most `PATH_MAX` buckets to
-    /// look at.
-    pub fn grow(&mut self, arena: &mut Arena, homes: usize) {
-        if !self.growing() {
-            return;
-        }
+    /// Moves up to `homes` homes of the resizing that is going on; a home has at most `PATH_MAX` buckets to
+    /// look at, when it shrinks three times as many.
+    pub fn resize(&mut self, arena: &mut Arena, homes: usize) {
         for _ in 0..homes {
-            if self.boundary == 0 {
-                break;
+            if !self.resizing() {
+                return;
             }
-            self.move_home(arena, self.boundary - 1);
-        }
-        if self.boundary == 0 {
-            self.homes = self.homes_next;
-            self.boundary = self.homes;
+            if self.shrinking {
+                self.move_home(arena, self.boundary, self.boundary + 1);
+            } else {
+                self.move_home(arena, self.boundary - 1, self.boundary - 1);
+            }
+            if self.shrinking && self.boundary == self.lower {
+                self.upper = self.lower;
+            } else if !self.shrinking && self.boundary == 0 {
+                (self.lower, self.boundary) = (self.upper, self.upper);
+            }
         }
     }
 
-    /// Takes all entries of an old home out and puts them where the new number of homes says.
-    fn move_home(&mut self, arena: &mut Arena, home: u32) {
+    /// Takes all entries of one of the lower homes out, wherever they are now, and puts them where the new
+    /// boundary says.
+    fn move_home(&mut self, arena: &mut Arena, home: u32, boundary: u32) {
         let mut taken = [0u64; PATH_MAX * BUCKET_ENTRIES];
         let mut count = 0;
-        let first = home as usize;
-        for bucket in first..first + PATH_MAX {
-            let at = self.bucket_at(bucket);
-            let line = *arena.get::<Bucket>(at);
-            for (slot, &entry) in line.entries.iter().enumerate() {
-                if !entry_loc(entry).is_none() && fastrange(entry_hash(entry), self.homes) == home {
-                    taken[count] = entry;
-                    count += 1;
+        let hashes = first_hash(home, self.lower)..first_hash(home + 1, self.lower);
+        for first in self.home(hashes.start as u32)..=self.home((hashes.end - 1) as u32) {
+            for bucket in first..first + PATH_MAX {
+                let at = self.bucket_at(bucket);
+                let line = *arena.get::<Bucket>(at);
+                for (slot, &entry) in line.entries.iter().enumerate() {
+                    let hash = entry_hash(entry);
+                    if entry_loc(entry).is_none()
+                        || !hashes.contains(&u64::from(hash))
+                        || self.home(hash) != first
+                    {
+                        continue;
+                    }
+                    match taken.get_mut(count) {
+                        Some(place) => (*place, count) = (entry, count + 1),
+                        // More than one path can hold.
+                        None => self.orphans.push(entry_loc(entry)),
+                    }
+                    self.len -= 1;
                     arena.get_mut::<Bucket>(at).put(slot, 0, Loc::NONE);
                     self.unpass(arena, first, bucket);
                 }
-            }
-            if !line.any_passed() {
-                break;
+                if !line.any_passed() {
+                    break;
+                }
             }
         }
-        self.boundary = home;
-        self.len -= count;
+        self.boundary = boundary;
         for &entry in &taken[..count] {
             if self.insert(arena, entry_hash(entry), entry_loc(entry)).is_err() {
                 self.orphans.push(entry_loc(entry));
@@ -383,8 +438,8 @@ impl Table {
 
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        let old = fastrange(hash, self.homes);
-        if old < self.boundary { old as usize } else { fastrange(hash, self.homes_next) as usize }
+        let lower = fastrange(hash, self.lower);
+        if lower < self.boundary { lower as usize } else { fastrange(hash, self.upper) as usize }
     }
 
     #[inline]
@@ -397,7 +452,7 @@ impl Table {
     /// All entries, for the invariant checker; checks `passed` on the way.
     #[cfg(test)]
     pub fn entries(&self, arena: &Arena) -> Vec<(u32, Loc)> {
-        let buckets = self.homes.max(self.homes_next) as usize + PATH_MAX;
+        let buckets = self.upper as usize + PATH_MAX;
         let mut passed = vec![0u32; buckets];
         let mut all = Vec::new();
         for bucket in 0..buckets {
@@ -416,6 +471,11 @@ impl Table {
         }
         all
     }
+}
+
+/// The lowest hash whose home among so many is `home`; of the one after the last, 2^32.
+fn first_hash(home: u32, homes: u32) -> u64 {
+    (u64::from(home) << 32).div_ceil(u64::from(homes))
 }
 
 /// Spreads 32 bits evenly over `0..n`, keeping their order.

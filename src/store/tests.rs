@@ -1,9 +1,11 @@
 //! What the store promises as a whole: growth, density, hit ratio, expiry, large values.
 
+mod limit;
 mod long_keys;
 mod marks;
 pub(super) mod oracle;
 mod scan;
+mod watch;
 
 use super::model::Random;
 use super::*;
@@ -11,6 +13,8 @@ use super::*;
 fn config(limit_bytes: usize) -> StoreConfig {
     StoreConfig {
         limit_bytes,
+        limit_max_bytes: 4 * limit_bytes,
+        key_len_max: 250,
         item_size_max: 1 << 20,
         growth_factor: 1.07,
         min_item_bytes: 8,
@@ -55,10 +59,10 @@ fn the_table_grows_in_place_and_loses_nothing() {
     let mut store = store(64 << 20);
     let mut growths = 0;
     for i in 0..300_000u32 {
-        let growing = store.table.growing();
+        let growing = store.table.resizing();
         assert_eq!(set(&mut store, &i.to_le_bytes(), &i.to_le_bytes()), Ok(()));
-        growths += u32::from(!growing && store.table.growing());
-        if store.table.growing() && i % 16 == 0 {
+        growths += u32::from(!growing && store.table.resizing());
+        if store.table.resizing() && i % 16 == 0 {
             let probe = i / 2;
             assert_eq!(value(&mut store, &probe.to_le_bytes()), Some(probe.to_le_bytes().to_vec()));
         }
@@ -193,6 +197,8 @@ fn the_crawl_gives_everything_overdue_back() {
     while store.background(70, 500) {}
     assert_eq!(store.counters().curr_items, 0);
     assert_eq!(store.footprint().pages_items, 0);
+    let pass = (71..200).find(|&now_s| store.background(now_s, 1));
+    assert_eq!(pass, None, "nothing is left to look through");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot])
     let accepting = shards.iter().all(|shard| shard.accepting);
     stats.put("bytes_read", c.bytes_read);
     stats.put("bytes_written", c.bytes_written);
-    stats.put("limit_maxbytes", reporter.options.memory_limit_bytes);
+    stats.put("limit_maxbytes", shards.iter().map(|shard| shard.footprint.limit_bytes).sum::<usize>());
     stats.put("accepting_conns", u8::from(accepting));
     stats.put("listen_disabled_num", c.listen_disabled_num);
     stats.put("time_in_listen_disabled_us", c.time_in_listen_disabled_us);

@@ -41,7 +41,7 @@ impl Reporter {
         let mut stats = Stats::default();
         match topic {
             Topic::General => general::write(&mut stats, self, shards),
-            Topic::Settings => settings::write(&mut stats, self, shards.len()),
+            Topic::Settings => settings::write(&mut stats, self, &settings::Current::of(shards)),
             Topic::Items => classes::write_items(&mut stats, shards),
             Topic::Slabs => classes::write_slabs(&mut stats, shards),
             // Sizes are not tracked (`-o track_sizes` has no meaning here), which is memcached's default too.

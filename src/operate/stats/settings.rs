@@ -3,11 +3,30 @@
 use super::Reporter;
 use super::text::Stats;
 use crate::options::{Authentication, Listen, Protocol};
+use crate::shard::snapshot::Snapshot;
 
 /// The memcached whose behaviour this is; also what `version` answers.
 pub const VERSION: &str = "1.6.45";
 
-pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
+/// What may have changed since the start.
+pub(super) struct Current {
+    shards: usize,
+    limit_bytes: usize,
+    counts_prefixes: bool,
+}
+
+impl Current {
+    /// As the shards report it.
+    pub(super) fn of(shards: &[Snapshot]) -> Current {
+        Current {
+            shards: shards.len(),
+            limit_bytes: shards.iter().map(|shard| shard.footprint.limit_bytes).sum(),
+            counts_prefixes: shards.iter().any(|shard| shard.counts_prefixes),
+        }
+    }
+}
+
+pub(super) fn write(stats: &mut Stats, reporter: &Reporter, current: &Current) {
     let o = &reporter.options;
     let (socket, mask) = match &o.listen {
         Listen::Unix { path, mode } => (path.display().to_string(), *mode),
@@ -15,7 +34,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     };
     let on = |yes: bool| if yes { "on" } else { "off" };
     let yes = |yes: bool| if yes { "yes" } else { "no" };
-    stats.put("maxbytes", o.memory_limit_bytes);
+    stats.put("maxbytes", current.limit_bytes);
     stats.put("maxconns", o.conn_limit);
     stats.put("tcpport", reporter.ports.tcp);
     stats.put("udpport", reporter.ports.udp);
@@ -28,10 +47,10 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: usize) {
     stats.put("shutdown_command", yes(o.allow_shutdown));
     stats.put("growth_factor", format_args!("{:.2}", o.growth_factor));
     stats.put("chunk_size", o.item_size_min_bytes);
-    stats.put("num_threads", shards);
-    stats.put("num_threads_per_udp", if o.udp.is_empty() { 0 } else { shards });
+    stats.put("num_threads", current.shards);
+    stats.put("num_threads_per_udp", if o.udp.is_empty() { 0 } else { current.shards });
     stats.put("stat_key_prefix", char::from(o.prefix_delimiter));
-    stats.put("detail_enabled", yes(o.count_prefixes));
+    stats.put("detail_enabled", yes(current.counts_prefixes));
     stats.put("reqs_per_event", o.requests_per_turn);
     stats.put("cas_enabled", yes(o.cas));
     stats.put("tcp_backlog", o.backlog);
@@ -124,7 +143,12 @@ mod tests {
             panic!("`{line}` is refused")
         };
         let mut stats = Stats::default();
-        write(&mut stats, &Reporter::new(*options, ports), machine.cores.len());
+        let current = Current {
+            shards: machine.cores.len(),
+            limit_bytes: options.memory_limit_bytes,
+            counts_prefixes: options.count_prefixes,
+        };
+        write(&mut stats, &Reporter::new(*options, ports), &current);
         let text = String::from_utf8(stats.end()).unwrap();
         let value = |name: &str| {
             let start = format!("STAT {name} ");

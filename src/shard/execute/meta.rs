@@ -30,17 +30,16 @@ pub(super) fn execute(
 
 /// `mg`
 fn get(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFlags, out: &mut [u8]) -> Reply {
-    if let Ok(found) = keys.store.look(request.key, keys.now_s) {
-        count_get(keys, flags, true);
-        return hit(keys, found, flags, false, out);
-    }
-    count_get(keys, flags, false);
+    let there = keys.store.look(request.key, keys.now_s).ok();
     // A client that finds no memory for its mark is told of a plain miss, and will store the value.
-    let created = flags.vivify().and_then(|_| create(keys, request, flags, b""));
-    match created {
-        Some(found) => hit(keys, found, flags, true, out),
-        None if flags.quiet() => Reply::default(),
-        None => Reply::of(reply::write_miss(out, MetaCode::Miss, flags, request.key.bytes)),
+    let vivify = there.is_none() && flags.vivify().is_some();
+    let created = if vivify { create(keys, request, flags, b"") } else { None };
+    count_get(keys, flags, there.or(created).is_some());
+    match (there, created) {
+        (Some(found), _) => hit(keys, found, flags, false, out),
+        (None, Some(found)) => hit(keys, found, flags, true, out),
+        (None, None) if flags.quiet() => Reply::default(),
+        (None, None) => Reply::of(reply::write_miss(out, MetaCode::Miss, flags, request.key.bytes)),
     }
 }
 
@@ -58,8 +57,8 @@ fn count_get(keys: &mut Keyspace, flags: &MetaFlags, hit: bool) {
 
 /// Makes the item that `N` asks for; its times follow in [`times`].
 fn create(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFlags, value: &[u8]) -> Option<Found> {
-    let write =
-        Write { cas: flags.given_cas(), binary_key: flags.base64_key(), ..Write::new(Mode::Add, 0, 0) };
+    // Only an `ms` says that a key is binary, as in memcached.
+    let write = Write { cas: flags.given_cas(), ..Write::new(Mode::Add, 0, 0) };
     keys.store.set(request.key, &write, value, keys.now_s).ok()
 }
 
@@ -80,7 +79,7 @@ fn hit(keys: &mut Keyspace, found: Found, flags: &MetaFlags, created: bool, out:
     let with_value_too = flags.wants_value() && flags.compare().is_none_or(|cas| cas != item.cas());
     let code = if with_value_too { MetaCode::Value } else { MetaCode::Done };
     let len = reply::write_hit(out, code, flags, &shown(keys, found, times.told_s), marks);
-    if !flags.no_bump() && !created {
+    if !flags.no_bump() {
         match flags.touch() {
             Some(_) => keys.store.note_touch(found),
             None => keys.store.note_read(found),
@@ -165,6 +164,8 @@ fn delete_or_mark(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFla
         keys.counters.delete_misses += 1;
         return Err(if found.is_ok() { Refusal::Exists } else { Refusal::NotFound });
     };
+    // Marked, it is not deleted.
+    keys.counters.delete_hits += u64::from(!flags.invalidate());
     let touch_s = flags.touch().map(|exptime| keys.expires_s(exptime));
     if flags.drop_value() {
         let write = Write {
@@ -178,7 +179,6 @@ fn delete_or_mark(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFla
     if flags.invalidate() {
         return keys.store.invalidate(found, touch_s, flags.given_cas()).map(|_| ());
     }
-    keys.counters.delete_hits += 1;
     keys.store.delete_if(request.key, None, keys.now_s)
 }
 
@@ -211,7 +211,7 @@ fn arith(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFlags, out: 
         }
         Err(ArithRefusal::NotFound) => MetaCode::NotFound,
         Err(ArithRefusal::Exists) => MetaCode::Exists,
-        Err(ArithRefusal::NoMemory) if created => MetaCode::NotStored,
+        Err(ArithRefusal::NoMemory) if created => return Reply::of(put(out, text::OUT_OF_MEMORY_CREATING)),
         Err(ArithRefusal::NoMemory) => return Reply::of(put(out, text::OUT_OF_MEMORY)),
         Err(ArithRefusal::NonNumeric) => return Reply::of(put(out, text::NON_NUMERIC)),
     };

@@ -233,9 +233,10 @@ impl Ask<'_> {
         Some(match header.kind {
             k if k == Kind::Key as u8 => Ask::Key(ticket, request()?),
             k if k == Kind::Reserve as u8 => Ask::Reserve(ticket, request()?, raw[0] as usize),
-            // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
             k if k == Kind::Commit as u8 => {
-                Ask::Commit(ticket, Committed::Received(request()?), unsafe { Upload::from_raw(raw) })
+                let committed = Committed::Received(request()?);
+                // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
+                Ask::Commit(ticket, committed, unsafe { Upload::from_raw(raw) })
             }
             // SAFETY: as above.
             k if k == Kind::Abandon as u8 => Ask::Abandon(unsafe { Upload::from_raw(raw) }),

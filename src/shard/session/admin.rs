@@ -2,23 +2,72 @@
 
 use super::{Session, Step};
 use crate::protocol::reply::text;
+use crate::protocol::{Admin, Classes, DumpForm, StatsRequest};
 use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
+use crate::shard::listing::Style;
+use crate::shard::snapshot::Topic;
 
 impl Session {
-    /// `stats`
-    pub(super) fn stats(&mut self, core: &mut Core, args: &[u8], used: usize) -> Step {
-        match stats_call(args) {
-            Ok(call) => self.call(core, call, Manner::Text { noreply: false }, used),
-            Err(words) => self.reply(core, words, used),
+    /// Does what `admin` asks for; with `noreply` says nothing.
+    pub(super) fn admin(&mut self, core: &mut Core, admin: Admin, noreply: bool, used: usize) -> Step {
+        match admin {
+            Admin::MemoryLimit { mib } => {
+                self.call(core, Call::Limit(u64::from(mib) << 20), Manner::Text { noreply }, used)
+            }
+            // They answer without end, and who asked may be somebody else's name.
+            Admin::Watch(_) | Admin::Dump { .. } if self.standing.datagram => {
+                self.reply(core, text::ERROR, used)
+            }
+            Admin::Watch(_) => self.reply(core, text::TOO_MANY_WATCHERS, used),
+            // Which classes does not matter: the crawl goes through pages, not classes.
+            Admin::Crawl(_) => self.call(core, Call::Crawl, Manner::Text { noreply }, used),
+            Admin::Dump { form, classes } => self.dump_keys(core, form, classes, used),
+            Admin::NoEffect(name) => {
+                (core.settings.say)(&format!("`{name}` has no effect here"));
+                self.reply(core, if noreply { b"" } else { text::OK }, used)
+            }
         }
     }
-}
 
-fn stats_call(args: &[u8]) -> Result<Call, &'static [u8]> {
-    let word = args.split(|b| *b == b' ').find(|word| !word.is_empty()).unwrap_or(b"");
-    match word {
-        b"reset" => Ok(Call::ResetStats),
-        _ => crate::shard::snapshot::Topic::named(word).map(Call::Stats).ok_or(text::ERROR),
+    /// `OK`, and then what the form says.
+    fn dump_keys(&mut self, core: &mut Core, form: DumpForm, classes: Classes, used: usize) -> Step {
+        let step = self.reply(core, text::OK, used);
+        if step.stop.is_none() {
+            let (style, end) = match form {
+                DumpForm::Meta => (Style::Metadata, text::END),
+                DumpForm::MetaGet => (Style::Commands, text::META_MISS),
+            };
+            let class_max = core.keyspace.store.class_max();
+            let classes: Vec<u8> = match classes {
+                Classes::ALL => vec![0],
+                some => (1..=class_max).filter(|class| some.contains(*class)).collect(),
+            };
+            self.start_dump(style, classes, u32::MAX, end);
+        }
+        step
+    }
+
+    /// `stats`
+    pub(super) fn stats(&mut self, core: &mut Core, args: &[u8], used: usize) -> Step {
+        let call = match StatsRequest::parse(args, &core.settings.limits) {
+            StatsRequest::Report(word) => match Topic::named(word) {
+                Some(topic) => Call::Stats(topic),
+                None => return self.reply(core, text::ERROR, used),
+            },
+            StatsRequest::Reset => Call::ResetStats,
+            StatsRequest::CountPrefixes(on) => Call::Detail(on),
+            StatsRequest::Prefixes => Call::Stats(Topic::Detail),
+            StatsRequest::CacheDump { .. } if self.standing.datagram => {
+                return self.reply(core, text::ERROR, used);
+            }
+            StatsRequest::CacheDump { class, limit } => {
+                let items_max = if limit == 0 { u32::MAX } else { limit };
+                self.start_dump(Style::Cache, vec![class], items_max, text::END);
+                return Step::on(used);
+            }
+            StatsRequest::Refused(words) => return self.reply(core, words, used),
+        };
+        self.call(core, call, Manner::Text { noreply: false }, used)
     }
 }

@@ -15,7 +15,7 @@ const VERBOSITY_MAX: u32 = 2;
 
 impl Session {
     pub(super) fn line(&mut self, core: &mut Core, rest: &[u8]) -> Step {
-        let (line, used) = match frame(rest) {
+        let (line, used) = match frame(rest, core.settings.limits.line_buffered_max()) {
             Frame::Line { line, used } => (line, used),
             // The end of a datagram's line would not come either.
             Frame::LongGet if rest.len() > LONG_GET_BYTES && !self.standing.datagram => {
@@ -57,6 +57,7 @@ impl Session {
             }
             Command::Stats { args } => self.stats(core, args, used),
             Command::Meta(command) => self.meta(core, &command, used, rest),
+            Command::Admin { admin, noreply } => self.admin(core, admin, noreply, used),
             Command::MetaNoop => self.reply(core, text::META_NOOP, used),
             Command::Version => self.reply(core, text::VERSION, used),
             Command::Verbosity { level, noreply } => {

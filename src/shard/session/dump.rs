@@ -12,7 +12,7 @@ const AHEAD_MAX: usize = 64 * 1024;
 pub(super) struct Dump {
     /// The next step.
     step: ListingStep,
-    /// Classes that follow that of the step, the last first.
+    /// Classes that follow that of the step.
     classes: Vec<u8>,
     /// All steps are done.
     done: bool,
@@ -21,12 +21,17 @@ pub(super) struct Dump {
 }
 
 impl Session {
-    /// Starts listing: the items of `classes` (none: of all), at most `items_max` of them; then `end`.
-    pub(super) fn start_dump(&mut self, style: Style, classes: &[u8], items_max: u32, end: &'static [u8]) {
-        let mut classes: Vec<u8> = classes.iter().rev().copied().collect();
-        let class = classes.pop().unwrap_or(0);
-        let step = ListingStep { shard: 0, style, class, from: 0, items_max };
-        self.mode = Mode::Dump(Box::new(Dump { step, classes, done: false, end }));
+    /// Starts listing: the items of `classes` (0: of all), at most `items_max` of them; then `end`.
+    pub(super) fn start_dump(
+        &mut self,
+        style: Style,
+        mut classes: Vec<u8>,
+        items_max: u32,
+        end: &'static [u8],
+    ) {
+        let first = classes.pop();
+        let step = ListingStep { shard: 0, style, class: first.unwrap_or(0), from: 0, items_max };
+        self.mode = Mode::Dump(Box::new(Dump { step, classes, done: first.is_none(), end }));
     }
 
     /// The next step, when there is room for it.

@@ -3,7 +3,7 @@
 use super::{Mode, Session, Step, Stop};
 use crate::protocol::binary::{
     BinaryAuth, BinaryCommand, BinaryFrame, BinaryLimits, BinaryRequest, BinaryVerb, Status, Tag, Then,
-    frame, reply,
+    frame, opcode, reply,
 };
 use crate::protocol::sasl;
 use crate::shard::calls::{Call, Manner};
@@ -142,8 +142,12 @@ impl Session {
         }
     }
 
-    /// SASL AUTH and STEP. PLAIN needs one step, so a second one is judged like a first.
+    /// SASL AUTH and STEP. PLAIN needs one of them: a STEP is judged like an AUTH, and an AUTH without data is asked for it.
     fn sasl(&mut self, core: &mut Core, tag: Tag, mechanism: &[u8], data: &[u8], used: usize) -> Step {
+        if mechanism == sasl::MECHANISMS && data.is_empty() && tag.opcode == opcode::SASL_AUTH {
+            return self
+                .packet_reply(core, used, |out| reply::write_text(out, tag, Status::AuthContinue, b""));
+        }
         let users = core.settings.users.as_ref();
         let login = sasl::parse_plain(data).filter(|_| mechanism == sasl::MECHANISMS);
         let right = login.zip(users).is_some_and(|(login, users)| users(login.user, login.password));

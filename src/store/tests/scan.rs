@@ -88,3 +88,28 @@ fn what_stays_is_visited_once_whatever_else_changes() {
     assert!(store.counters().slab_rescues > moved, "nothing was moved");
     store.check();
 }
+
+/// The same while the table shrinks.
+#[test]
+fn what_stays_is_visited_once_while_the_table_shrinks() {
+    let mut store = Store::new(&StoreConfig { evict: false, ..config(2 << 20) }).unwrap();
+    for i in 0..20_000u32 {
+        set(&mut store, &i.to_le_bytes(), b"12345678").unwrap();
+    }
+    for i in (0..20_000u32).filter(|i| i % 20 != 0) {
+        store.delete_if(key(&store, &i.to_le_bytes()), None, 2).unwrap();
+    }
+    let pages = store.table.page_count();
+    store.set_limit(256 << 10).unwrap();
+    let (mut seen, mut cursor) = (HashSet::new(), Some(0));
+    while let Some(from) = cursor {
+        store.background(2, 7);
+        cursor = store.scan(from, 1, 2, &mut |item| {
+            assert!(seen.insert(item.key().to_vec()), "visited twice");
+            true
+        });
+    }
+    assert!(store.table.page_count() + 1 < pages, "the table did not shrink");
+    assert_eq!((seen.len(), store.counters().evictions), (1_000, 0));
+    store.check();
+}
