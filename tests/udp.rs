@@ -13,6 +13,7 @@ use ringcached::protocol::binary::{Status, opcode};
 on_shards! {
     several_addresses
     a_taken_port_is_an_error_that_names_it
+    a_port_can_be_taken_again_at_once
     stats_show_it
     long_requests
     many_keys_in_one_datagram
@@ -60,6 +61,18 @@ fn a_taken_port_is_an_error_that_names_it(shards: u32) {
     assert_eq!(output.status.code(), Some(71), "{output:?}");
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(words.contains(&format!("udp:127.0.0.1:{port}")) && words.contains("-U"), "{words}");
+}
+
+fn a_port_can_be_taken_again_at_once(shards: u32) {
+    let (mut port, threads) = (String::from("-1"), shards.to_string());
+    for _ in 0..5 {
+        let options = ["-p", "-1", "-U", &port, "-l", "127.0.0.1", "-t", &threads];
+        let mut server = Server::listening(server_command(&options));
+        nothing_is_left(&server.udp_socket());
+        let bound = server.udp_addresses[0].port().to_string();
+        server.stop();
+        port = bound;
+    }
 }
 
 fn value<'a>(stats: &'a [(String, String)], name: &str) -> &'a str {

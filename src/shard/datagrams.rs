@@ -56,6 +56,11 @@ impl Datagrams {
         self.buffers.under_way().into()
     }
 
+    /// A receive is in the ring.
+    pub fn is_armed(&self) -> bool {
+        self.armed != 0
+    }
+
     /// The receives are to be tried again without anything happening before.
     pub fn is_resting(&self) -> bool {
         self.resting.is_some()

@@ -52,7 +52,9 @@ impl Shard {
             self.stop.late = late;
             self.close_all(late);
         }
-        if self.conns.count() == 0 && self.stop.closing && !self.stop.done {
+        // A receive that is still in the ring would hold its port beyond the end of the process.
+        let received = !self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_armed());
+        if self.conns.count() == 0 && received && self.stop.closing && !self.stop.done {
             self.stop.done = true;
             self.common.done_serving();
         }

@@ -15,6 +15,10 @@ impl Session {
             Admin::MemoryLimit { mib } => {
                 self.call(core, Call::Limit(u64::from(mib) << 20), Manner::Text { noreply }, used)
             }
+            // They answer without end, and who asked may be somebody else's name.
+            Admin::Watch(_) | Admin::Dump { .. } if self.standing.datagram => {
+                self.reply(core, text::ERROR, used)
+            }
             Admin::Watch(kinds) => self.watch(core, kinds, used),
             // Which classes does not matter: the crawl goes through pages, not classes.
             Admin::Crawl(_) => self.call(core, Call::Crawl, Manner::Text { noreply }, used),
@@ -54,6 +58,9 @@ impl Session {
             StatsRequest::Reset => Call::ResetStats,
             StatsRequest::CountPrefixes(on) => Call::Detail(on),
             StatsRequest::Prefixes => Call::Stats(Topic::Detail),
+            StatsRequest::CacheDump { .. } if self.standing.datagram => {
+                return self.reply(core, text::ERROR, used);
+            }
             StatsRequest::CacheDump { class, limit } => {
                 let items_max = if limit == 0 { u32::MAX } else { limit };
                 self.start_dump(Style::Cache, vec![class], items_max, text::END);
