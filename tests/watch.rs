@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Conn, Server, wait_for};
+use crate::datagram::ask;
+use crate::harness::{Conn, Server, another_server_lacks, wait_for};
 
 on_shards! {
     fetchers_see_every_request_on_a_key
@@ -18,6 +19,7 @@ on_shards! {
     a_watcher_that_does_not_read_slows_nobody
     a_watcher_is_not_idle
     a_stop_ends_watchers
+    datagrams_are_watched_and_do_not_watch
 }
 
 /// A connection that has become a watcher of `kinds`.
@@ -378,4 +380,19 @@ fn a_stop_ends_watchers(shards: u32) {
     server.stop();
     let mut rest = Vec::new();
     watch.read_to_end(&mut rest).expect("the end, not a timeout");
+}
+
+fn datagrams_are_watched_and_do_not_watch(shards: u32) {
+    let server = Server::start(shards, &["-U", "-1"]);
+    let mut watch = watcher(&server, "fetchers connevents");
+    let socket = server.udp_socket();
+    let mut conn = server.connect();
+    ask(&socket, 1, "get a\r\n", "END\r\n");
+    let fetched = "type=item_get key=a status=not_found clsid=0 cfd=N size=0";
+    while next_event(&mut watch) != fetched {}
+    if another_server_lacks("a datagram cannot watch") {
+        return;
+    }
+    ask(&socket, 2, "watch\r\n", "ERROR\r\n");
+    assert_eq!(conn.stat("log_watchers"), 1);
 }

@@ -139,6 +139,7 @@ impl Shard {
             return datagrams.buffers.recycle(buffer);
         };
         let standing = Standing { datagram: true, ..Standing::new(socket.protocol) };
+        self.core.keyspace.journal.asker_fd = socket.as_raw_fd();
         let index = self.conns.insert(socket.as_raw_fd(), 0, standing, self.core.keyspace.now_s);
         if let Some(conn) = self.conns.get(index) {
             conn.datagram = Some(Datagram { buffer, sent: 0 });
