@@ -61,15 +61,21 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
     let cores = affordable_cores(&options);
-    let plan = Plan::new(cores.len(), options.memory_limit_bytes, options.key_size_max_bytes);
+    let plan = Plan::new(
+        cores.len(),
+        options.memory_limit_bytes,
+        options.key_size_max_bytes,
+        !options.udp.is_empty(),
+    );
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
     let hasher = Hasher::random();
     let store = store_config(&options, &plan, &hasher);
-    let ports = Ports { tcp: sockets.tcp.first().map_or(0, SocketAddr::port), udp: 0 };
+    let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
+    let ports = Ports { tcp: first_port(&sockets.tcp), udp: first_port(&sockets.udp) };
     let settings = settings(options, ports, hasher, users.clone());
-    let running = start(&cores, plan, &store, Arc::new(settings), sockets.listeners)?;
-    portfile::write_if_asked(&sockets.tcp, &[])?;
+    let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
+    portfile::write_if_asked(&sockets.tcp, &sockets.udp)?;
     log::line(
         Level::Always,
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
@@ -172,6 +178,8 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
         idle_timeout_s: options.idle_timeout_s,
+        worker_log_bytes: options.worker_log_bytes,
+        watcher_log_bytes: options.watcher_log_bytes,
         set_verbosity: log::set_verbosity,
         say: |words| log::line(Level::Verbose, format_args!("{words}")),
         shutdown: signals::stop_this_process,

@@ -30,12 +30,12 @@ fn serve(shards: u32) -> Server {
 }
 
 /// A datagram: number `sequence` of `total`, with `payload` behind the frame.
-fn datagram(request_id: u16, sequence: u16, total: u16, payload: &[u8]) -> Vec<u8> {
+pub fn datagram(request_id: u16, sequence: u16, total: u16, payload: &[u8]) -> Vec<u8> {
     let frame = [request_id, sequence, total, 0].map(u16::to_be_bytes).concat();
     [&frame, payload].concat()
 }
 
-fn send(socket: &UdpSocket, request_id: u16, commands: impl AsRef<[u8]>) {
+pub fn send(socket: &UdpSocket, request_id: u16, commands: impl AsRef<[u8]>) {
     socket.send(&datagram(request_id, 0, 1, commands.as_ref())).expect("send");
 }
 
@@ -53,7 +53,7 @@ fn receive(socket: &UdpSocket) -> (u16, u16, u16, Vec<u8>) {
 
 /// The next message, which must answer `request_id`, put together by the numbers of its datagrams, whatever order they
 /// come in.
-fn receive_message(socket: &UdpSocket, request_id: u16) -> Vec<u8> {
+pub fn receive_message(socket: &UdpSocket, request_id: u16) -> Vec<u8> {
     let mut parts: Vec<Option<Vec<u8>>> = Vec::new();
     loop {
         let (id, sequence, total, payload) = receive(socket);
@@ -69,7 +69,7 @@ fn receive_message(socket: &UdpSocket, request_id: u16) -> Vec<u8> {
 
 /// Sends `commands`; their answers must be one message, and exactly `answers`.
 #[track_caller]
-fn ask(socket: &UdpSocket, request_id: u16, commands: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
+pub fn ask(socket: &UdpSocket, request_id: u16, commands: impl AsRef<[u8]>, answers: impl AsRef<[u8]>) {
     send(socket, request_id, commands);
     let message = receive_message(socket, request_id);
     assert_eq!(shown(&message), shown(answers.as_ref()));
@@ -78,7 +78,7 @@ fn ask(socket: &UdpSocket, request_id: u16, commands: impl AsRef<[u8]>, answers:
 
 /// Nothing has been sent to `socket` that it has not received: what is asked next is answered next.
 #[track_caller]
-fn nothing_is_left(socket: &UdpSocket) {
+pub fn nothing_is_left(socket: &UdpSocket) {
     ask(socket, 0xfffe, "get nothing\r\n", "END\r\n");
 }
 

@@ -8,7 +8,7 @@
 //! against it, which shows that a test asks for what memcached really does.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ pub struct Server {
     /// Where it listens, in the order of its port file; empty for a UNIX socket.
     pub addresses: Vec<SocketAddr>,
     /// Where it takes datagrams, from the port file too.
-    udp_addresses: Vec<SocketAddr>,
+    pub udp_addresses: Vec<SocketAddr>,
     unix_socket: Option<PathBuf>,
     /// Set once the end of the process has been seen and judged.
     reaped: bool,
@@ -167,9 +167,15 @@ impl Server {
 
     /// A new socket that speaks with the first UDP address, and hears nobody else.
     pub fn udp_socket(&self) -> UdpSocket {
-        let server = self.udp_addresses.first().expect("a UDP line in the port file");
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("UDP socket");
-        socket.connect(server).expect("UDP address");
+        self.udp_socket_to(*self.udp_addresses.first().expect("a UDP line in the port file"))
+    }
+
+    /// A new socket that speaks with this UDP address.
+    pub fn udp_socket_to(&self, address: SocketAddr) -> UdpSocket {
+        let any: IpAddr =
+            if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).expect("UDP socket");
+        socket.connect(address).expect("UDP address");
         socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
         socket
     }
@@ -248,7 +254,7 @@ fn addresses_of(port_file: &str, protocol: &str) -> Vec<SocketAddr> {
         let port = port.trim().parse::<u16>().ok()?;
         match family {
             " INET" => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-            " INET6" => Some(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))),
+            " INET6" => Some(SocketAddr::from((Ipv6Addr::LOCALHOST, port))),
             _ => None,
         }
     };

@@ -18,7 +18,7 @@ on_shards! {
 }
 
 /// Runs the server to its end, which must come by itself.
-fn run(options: &[&str]) -> Output {
+pub fn run(options: &[&str]) -> Output {
     let mut command = server_command(options);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));

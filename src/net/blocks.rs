@@ -71,6 +71,13 @@ impl BlockPool {
         unsafe { std::slice::from_raw_parts_mut(p, len) }
     }
 
+    /// Written bytes.
+    pub(super) fn written(&self, block: &Block, at: usize, len: usize) -> &[u8] {
+        // SAFETY: in bounds by `address`; what is written of a block is not written again before the block goes back to
+        // the pool, which takes its handle.
+        unsafe { std::slice::from_raw_parts(self.address(block, at, len), len) }
+    }
+
     /// The address of written bytes, for the kernel.
     pub(super) fn address(&self, block: &Block, at: usize, len: usize) -> *const u8 {
         self.memory.at(block.0 as usize * STRIDE_BYTES + at, len)

@@ -5,6 +5,7 @@
 //! * [`blocks`]: the pool of send blocks, bounded per shard.
 //! * [`outbox`]: one connection's unsent bytes, in order, and the send in flight.
 //! * [`listener`]: listening sockets, TCP and UNIX.
+//! * [`datagrams`]: UDP sockets, the buffers of datagrams and their answers.
 //! * [`probe`]: what the kernel must offer, found out at start, named where it is missing.
 //! * [`doorbell`]: an eventfd other threads ring.
 //!
@@ -13,6 +14,7 @@
 //! and is neither freed nor written until the completion has been reaped.
 
 pub mod blocks;
+pub mod datagrams;
 pub mod doorbell;
 pub mod listener;
 pub mod outbox;
@@ -22,6 +24,7 @@ pub mod region;
 pub mod ring;
 
 pub use blocks::BlockPool;
+pub use datagrams::{DatagramBuffers, DatagramSocket};
 pub use doorbell::Doorbell;
 pub use listener::Listener;
 pub use outbox::{Outbox, StableBytes};

@@ -290,6 +290,29 @@ impl<P: StableBytes> Outbox<P> {
         self.write_at = 0;
     }
 
+    /// Hands everything unsent to `each`, piece by piece in order, as if it had been sent: an answer that is not a part of
+    /// a stream. No send may be in flight.
+    pub fn take(&mut self, pool: &mut BlockPool, released: &mut Vec<P>, mut each: impl FnMut(&[u8])) {
+        debug_assert!(!self.in_flight);
+        while let Some(run) = self.runs.front() {
+            match (run, self.blocks.front()) {
+                (Run::Block { start, end, .. }, Some(block)) => {
+                    each(pool.written(block, *start as usize, (end - start) as usize))
+                }
+                (Run::Block { .. }, None) => {}
+                (Run::Heap { bytes, sent }, _) => each(&bytes[*sent..]),
+                (Run::LineEnd { sent }, _) => each(&LINE_END[*sent..]),
+                (Run::Value { value, sent, .. }, _) => value.slices(*sent, &mut |piece| {
+                    each(piece);
+                    true
+                }),
+            }
+            self.drop_front(pool, released);
+        }
+        self.unsent = 0;
+        self.give_blocks(pool);
+    }
+
     /// Drops everything unsent, for a connection that is going away. No send may be in flight.
     pub fn abandon(&mut self, pool: &mut BlockPool, released: &mut Vec<P>) {
         debug_assert!(!self.in_flight);

@@ -1,7 +1,7 @@
 //! What the kernel must offer, tried once at start: the server refuses to run half able, and says what to do.
 
 use super::doorbell::Doorbell;
-use super::receive::ReceiveBuffers;
+use super::receive::{GROUP, ReceiveBuffers};
 use super::ring::{Ring, RingConfig};
 use io_uring::{Probe, opcode};
 use std::io;
@@ -68,6 +68,7 @@ pub fn kernel() -> Result<(), Missing> {
     let needed = [
         (opcode::AcceptMulti::CODE, "accept"),
         (opcode::RecvMulti::CODE, "receive"),
+        (opcode::RecvMsgMulti::CODE, "recvmsg"),
         (opcode::Send::CODE, "send"),
         (opcode::SendMsg::CODE, "sendmsg"),
         (opcode::PollAdd::CODE, "poll"),
@@ -78,7 +79,7 @@ pub fn kernel() -> Result<(), Missing> {
     if let Some((_, name)) = needed.iter().find(|(code, _)| !probe.is_supported(*code)) {
         return Err(Missing::Operation(name));
     }
-    let buffers = ReceiveBuffers::new(&ring.submitter(), 8, 4096);
+    let buffers = ReceiveBuffers::new(&ring.submitter(), GROUP, 8, 4096);
     buffers.map(drop).map_err(other("a ring of provided buffers"))
 }
 

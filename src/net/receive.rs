@@ -10,7 +10,7 @@ use io_uring::{Submitter, types::BufRingEntry};
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// The one buffer group of a shard's ring.
+/// The group of the connections' buffers in a shard's ring.
 pub const GROUP: u16 = 0;
 
 /// `count` buffers of `size` bytes each and the ring that lends them to the kernel.
@@ -23,17 +23,17 @@ pub struct ReceiveBuffers {
 }
 
 impl ReceiveBuffers {
-    /// Maps the memory and registers the ring. `count` is a power of two, at most 32,768.
+    /// Maps the memory and registers the ring as `group`. `count` is a power of two, at most 32,768.
     ///
     /// # Errors
     /// ENOMEM from mmap or RLIMIT_MEMLOCK, EINVAL from a kernel without provided-buffer rings (before 5.19).
-    pub fn new(submitter: &Submitter<'_>, count: u16, size: u32) -> io::Result<ReceiveBuffers> {
+    pub fn new(submitter: &Submitter<'_>, group: u16, count: u16, size: u32) -> io::Result<ReceiveBuffers> {
         assert!(count.is_power_of_two() && count <= 32_768);
         let entries = Region::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let bytes = Region::new(usize::from(count) * size as usize)?;
         let address = entries.at(0, 0) as u64;
         // SAFETY: the entries are page aligned, `count` long, and outlive the ring: the shard drops its ring first.
-        unsafe { submitter.register_buf_ring_with_flags(address, count, GROUP, 0)? };
+        unsafe { submitter.register_buf_ring_with_flags(address, count, group, 0)? };
         let mut buffers = ReceiveBuffers { entries, bytes, count, size, tail: 0 };
         for id in 0..count {
             buffers.recycle(id);

@@ -5,6 +5,7 @@
 //! Invariant: an index is reused only after every operation that carries it has ended, so no completion is ever stale.
 #![allow(unsafe_code)]
 
+use super::datagrams::{self, DatagramBuffers};
 use super::doorbell::Doorbell;
 use super::outbox::Send;
 use super::receive;
@@ -39,6 +40,11 @@ pub enum Event {
     Received { conn: u32, buffer: u16, len: u32, armed: bool },
     /// The receive ended: errno 0 is the peer's end of stream, ENOBUFS no buffer, ECANCELED our own wish.
     ReceiveEnded { conn: u32, errno: i32 },
+    /// A datagram came in on socket `socket`; it and what the kernel says about it are the first `len` bytes of buffer
+    /// `buffer` of [`DatagramBuffers`]. `armed`: the multishot receive goes on.
+    DatagramReceived { socket: u32, buffer: u16, len: u32, armed: bool },
+    /// The receive of datagrams ended: ENOBUFS no buffer, ECANCELED our own wish.
+    DatagramsEnded { socket: u32, errno: i32 },
     /// A send ended: bytes taken, or a negative errno.
     Sent { conn: u32, result: i32 },
     /// A peer shard has put something into the mesh.
@@ -55,6 +61,7 @@ enum Token {
     Wake = 4,
     /// Cancellations, closes and outgoing wake-ups: their own completions say nothing anybody waits for.
     Quiet = 5,
+    Datagram = 6,
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -151,6 +158,17 @@ impl Ring {
         self.cancel(user_data(Token::Receive, conn));
     }
 
+    /// Multishot receive of datagrams.
+    pub fn receive_datagrams(&mut self, socket: u32, fd: RawFd, buffers: &DatagramBuffers) {
+        let entry = opcode::RecvMsgMulti::new(types::Fd(fd), buffers.shape(), datagrams::GROUP).build();
+        self.push(entry.user_data(user_data(Token::Datagram, socket)));
+    }
+
+    /// Ends the receive of a UDP socket; [`Event::DatagramsEnded`] follows.
+    pub fn cancel_datagrams(&mut self, socket: u32) {
+        self.cancel(user_data(Token::Datagram, socket));
+    }
+
     /// Ends a send in flight; [`Event::Sent`] follows.
     pub fn cancel_send(&mut self, conn: u32) {
         self.cancel(user_data(Token::Send, conn));
@@ -161,7 +179,7 @@ impl Ring {
         self.push(entry.user_data(user_data(Token::Quiet, 0)));
     }
 
-    /// Submits what [`super::Outbox::start_send`] gave.
+    /// Submits what [`super::Outbox::start_send`] or [`DatagramBuffers::start_send`] gave.
     pub fn send(&mut self, conn: u32, fd: RawFd, send: Send) {
         let flags = libc::MSG_NOSIGNAL;
         let entry = match send {
@@ -266,6 +284,14 @@ fn event(entry: &cqueue::Entry) -> Option<Event> {
         return Some(match cqueue::buffer_select(flags) {
             Some(buffer) if result > 0 => Event::Received { conn: index, buffer, len: result as u32, armed },
             _ => Event::ReceiveEnded { conn: index, errno: -result },
+        });
+    }
+    if kind == Token::Datagram as u8 {
+        return Some(match cqueue::buffer_select(flags) {
+            Some(buffer) if result >= 0 => {
+                Event::DatagramReceived { socket: index, buffer, len: result as u32, armed }
+            }
+            _ => Event::DatagramsEnded { socket: index, errno: -result },
         });
     }
     if kind == Token::Send as u8 {

@@ -1,34 +1,41 @@
 //! Opens what the options say is listened on, before any shard runs: an address that cannot be had ends the start.
 
 use super::addresses;
-use crate::net::Listener;
-use crate::net::listener::{listen_tcp, listen_unix};
+use crate::net::datagrams::listen_udp;
+use crate::net::listener::{ListenError, listen_tcp, listen_unix};
 use crate::options::{Listen, ListenAddress, Options};
+use crate::shard::start::ShardSockets;
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-/// Addresses a shard can listen on: a bit for each in its list of armed accepts.
+/// Addresses a shard can listen on: a bit for each in its list of armed accepts, and in that of armed receives of UDP.
 const LISTENERS_MAX: usize = 64;
 
-/// All listening sockets.
+/// All sockets that clients find.
 pub struct Sockets {
     /// Those of each shard.
-    pub listeners: Vec<Vec<Listener>>,
+    pub shards: Vec<ShardSockets>,
     /// The TCP addresses that are listened on, each once.
     pub tcp: Vec<SocketAddr>,
+    /// The UDP addresses.
+    pub udp: Vec<SocketAddr>,
 }
 
 impl Sockets {
-    /// Opens them: TCP on every shard, a UNIX socket on shard 0.
+    /// Opens them: TCP and UDP on every shard, a UNIX socket on shard 0.
     ///
     /// # Errors
     /// The first address that cannot be resolved or listened on.
     pub fn open(options: &Options, shards: usize) -> Result<Sockets, Box<dyn Error>> {
-        let mut sockets = Sockets { listeners: (0..shards).map(|_| Vec::new()).collect(), tcp: Vec::new() };
+        let mut sockets = Sockets {
+            shards: (0..shards).map(|_| ShardSockets::default()).collect(),
+            tcp: Vec::new(),
+            udp: Vec::new(),
+        };
         let backlog = options.backlog.min(i32::MAX as u32) as i32;
         match &options.listen {
             Listen::Unix { path, mode } => {
-                sockets.listeners[0].push(listen_unix(path, *mode, backlog, options.protocol)?);
+                sockets.shards[0].listeners.push(listen_unix(path, *mode, backlog, options.protocol)?);
             }
             Listen::Tcp(addresses) => {
                 for address in addresses {
@@ -36,7 +43,11 @@ impl Sockets {
                 }
             }
         }
-        match sockets.listeners.first().map_or(0, Vec::len) {
+        for address in &options.udp {
+            sockets.open_udp(address)?;
+        }
+        let most = |shard: &ShardSockets| shard.listeners.len().max(shard.datagrams.len());
+        match sockets.shards.first().map_or(0, most) {
             n if n > LISTENERS_MAX => {
                 Err(format!("-l names {n} addresses: at most {LISTENERS_MAX} are listened on").into())
             }
@@ -44,36 +55,60 @@ impl Sockets {
         }
     }
 
-    /// A name may stand for several addresses, of which the host may lack some; one is enough.
     fn open_tcp(&mut self, address: &ListenAddress, backlog: i32) -> Result<(), Box<dyn Error>> {
-        let shards = self.listeners.len();
-        let mut port = address.port;
-        let mut missing = None;
-        let mut found = false;
-        for wanted in addresses::resolve(address)? {
-            match listen_tcp(wanted.ip(), port, shards, backlog, address.protocol) {
-                Ok((bound, listeners)) => {
-                    port = bound; // a free port is the same for both families
-                    found = true;
-                    self.tcp.push(SocketAddr::new(wanted.ip(), bound));
-                    self.listeners
-                        .iter_mut()
-                        .zip(listeners)
-                        .for_each(|(shard, listener)| shard.push(listener));
-                }
-                Err(error) if error.is_family_missing() => missing = Some(error),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        match missing {
-            Some(error) if !found => Err(error.into()),
-            _ => Ok(()),
-        }
+        let shards = &mut self.shards;
+        let bound = bind_each(address, |ip, port| {
+            let (port, listeners) = listen_tcp(ip, port, shards.len(), backlog, address.protocol)?;
+            shards.iter_mut().zip(listeners).for_each(|(shard, listener)| shard.listeners.push(listener));
+            Ok(port)
+        })?;
+        self.tcp.extend(bound);
+        Ok(())
+    }
+
+    fn open_udp(&mut self, address: &ListenAddress) -> Result<(), Box<dyn Error>> {
+        let shards = &mut self.shards;
+        let bound = bind_each(address, |ip, port| {
+            let (port, sockets) = listen_udp(ip, port, shards.len(), address.protocol)?;
+            shards.iter_mut().zip(sockets).for_each(|(shard, socket)| shard.datagrams.push(socket));
+            Ok(port)
+        })?;
+        self.udp.extend(bound);
+        Ok(())
     }
 
     /// The names of what is listened on, for a person.
     pub fn names(&self) -> String {
-        let names: Vec<_> = self.listeners.first().into_iter().flatten().map(|l| l.name.as_str()).collect();
+        let shard = self.shards.first();
+        let listeners =
+            shard.iter().flat_map(|shard| &shard.listeners).map(|listener| listener.name.as_str());
+        let datagrams = shard.iter().flat_map(|shard| &shard.datagrams).map(|socket| socket.name.as_str());
+        let names: Vec<_> = listeners.chain(datagrams).collect();
         if names.is_empty() { "nothing".into() } else { names.join(", ") }
+    }
+}
+
+/// Binds each address that a name stands for with `bind`, which returns the port. The host may lack some of them; one is
+/// enough.
+fn bind_each(
+    address: &ListenAddress,
+    mut bind: impl FnMut(IpAddr, u16) -> Result<u16, ListenError>,
+) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
+    let mut port = address.port;
+    let mut missing = None;
+    let mut found = Vec::new();
+    for wanted in addresses::resolve(address)? {
+        match bind(wanted.ip(), port) {
+            Ok(bound) => {
+                port = bound; // a free port is the same for both families
+                found.push(SocketAddr::new(wanted.ip(), bound));
+            }
+            Err(error) if error.is_family_missing() => missing = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match missing {
+        Some(error) if found.is_empty() => Err(error.into()),
+        _ => Ok(found),
     }
 }

@@ -63,6 +63,9 @@ pub mod text {
     /// With a colon, as memcached has it.
     pub const SHUTDOWN_NOT_ENABLED: &[u8] = b"SERVER_ERROR: shutdown not enabled\r\n";
 
+    /// Instead of an answer that is too long for UDP.
+    pub const ANSWER_TOO_LONG: &[u8] = b"SERVER_ERROR answer too large for UDP\r\n";
+
     /// Authentication, before which nothing else is answered.
     pub const UNAUTHENTICATED: &[u8] = b"CLIENT_ERROR unauthenticated\r\n";
     pub const AUTH_TOKEN_TOO_LONG: &[u8] = b"CLIENT_ERROR auth token too long\r\n";

@@ -4,6 +4,7 @@
 //! the first byte arrives and goes back when the last reply has been sent. A place in the table is reused only after every
 //! operation that names it has ended; its generation tells answers of peers for an earlier tenant apart.
 
+use super::datagrams::Datagram;
 use super::session::standing::Standing;
 use super::session::{ConnId, Session};
 use std::os::fd::RawFd;
@@ -33,6 +34,32 @@ pub enum Life {
     Dead,
 }
 
+/// Why a connection ends, for those who watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reason {
+    /// One of the two sides wanted it.
+    #[default]
+    Normal,
+    /// The socket failed.
+    Error,
+    /// It was silent for too long.
+    IdleTimeout,
+    /// The server stops.
+    Shutdown,
+}
+
+impl Reason {
+    /// memcached's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::Normal => "normal",
+            Reason::Error => "error",
+            Reason::IdleTimeout => "idle_timeout",
+            Reason::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// See the module comment.
 pub struct Conn {
     /// The socket.
@@ -47,6 +74,8 @@ pub struct Conn {
     pub receive: Receive,
     /// How far it is from its end.
     pub life: Life,
+    /// Why it ends, once it does.
+    pub reason: Reason,
     /// The peer will send no more.
     pub ended: bool,
     /// It waits for its own answers or sends: their completion resumes it.
@@ -55,6 +84,8 @@ pub struct Conn {
     pub queued: bool,
     /// It is in the list of connections with something to send.
     pub dirty: bool,
+    /// It is no connection but a datagram, and the socket is not its own.
+    pub datagram: Option<Datagram>,
     /// What is known of it; the session has it while there is one.
     pub standing: Standing,
     /// Present while there is anything received, outstanding or unsent.
@@ -82,10 +113,12 @@ impl Conns {
             last_command_s: now_s,
             receive: Receive::Off,
             life: Life::Open,
+            reason: Reason::Normal,
             ended: false,
             waits: false,
             queued: false,
             dirty: false,
+            datagram: None,
             standing,
             session: None,
         };

@@ -1,9 +1,9 @@
 //! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
 //!
 //! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
-//! loop; [`accept`] brings connections in; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
+//! loop; [`accept`] brings connections in, [`datagrams`] what comes over UDP; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
-//! [`listing`] the one that lists keys; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! [`listing`] the one that lists keys; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
 
 pub mod accept;
@@ -12,6 +12,7 @@ pub mod common;
 pub mod conn;
 pub mod core;
 pub mod counters;
+pub mod datagrams;
 pub mod execute;
 pub mod keyspace;
 pub mod listing;
@@ -28,6 +29,7 @@ pub mod start;
 pub mod stop;
 pub mod turn;
 pub mod upkeep;
+pub mod watch;
 
 use crate::net::receive::ReceiveBuffers;
 use crate::net::{Event, Listener, Ring};
@@ -44,6 +46,8 @@ pub struct Shard {
     inbound: mesh::Inbound,
     listeners: Vec<Listener>,
     accepting: accept::Accepting,
+    /// If there is UDP.
+    datagrams: Option<datagrams::Datagrams>,
     common: Arc<common::Common>,
     /// Addresses listened on: they count as connections, as in memcached.
     common_listeners: usize,

@@ -60,6 +60,7 @@ impl Shard {
     fn lie_down(&mut self) -> bool {
         if self.core.settings.is_stopping()
             || !self.accepting.is_open()
+            || self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_resting())
             || !self.shared_waiters.is_empty()
             || self.core.out.has_late()
         {
@@ -69,7 +70,7 @@ impl Shard {
         self.common.parked.announce(self.core.id);
         // What completes from here on rings the bell; what came before is seen by this look.
         fence(Ordering::SeqCst);
-        if self.ring.has_news() || !self.inbound.is_empty() {
+        if self.ring.has_news() || !self.inbound.is_empty() || self.core.keyspace.journal.has_news() {
             self.get_up();
             return false;
         }

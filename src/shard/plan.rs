@@ -1,13 +1,14 @@
 //! What memory the server takes, computed once at start, printed, and kept to.
 //!
 //! `-m` is for items, their index and the bookkeeping of eviction. Everything else is fixed and small: 16 MiB for the
-//! process and 4 MiB a shard at most. On top of it come connections: under 512 bytes each while idle, and while one has
+//! process and 4 MiB a shard at most, 3 MiB more a shard with UDP. On top of it come connections: under 512 bytes each while idle, and while one has
 //! input that waits or answers that wait for others, its buffers (`slots`, `session`), which have limits of their own.
 
 use super::execute::words_max;
 use super::mesh;
-use crate::net::RingConfig;
 use crate::net::blocks::BlockPool;
+use crate::net::{DatagramBuffers, RingConfig};
+use crate::protocol::datagram::MESSAGE_LEN_MAX;
 use std::fmt;
 
 /// Receive buffers of each of `shards` shards.
@@ -46,6 +47,8 @@ pub struct Plan {
     pub block_bytes: usize,
     /// Bytes of the queues that lead to it.
     pub mesh_bytes: usize,
+    /// Bytes of its datagrams and their answers; 0 without UDP.
+    pub datagram_bytes: usize,
     /// Bytes of its rings, executor and lists.
     pub loop_bytes: usize,
 }
@@ -53,12 +56,16 @@ pub struct Plan {
 /// Rings (SQ entries of 64 bytes, CQ entries of 16), the executor with its three, and the lists of a turn.
 const LOOP_BYTES: usize = RING.submissions as usize * 64 + RING.completions as usize * 16 + 512 * 1024;
 
+/// Datagrams under way; one more byte of an answer tells that it is too long.
+const DATAGRAM_BYTES: usize = DatagramBuffers::footprint_bytes(MESSAGE_LEN_MAX + 1);
+
 /// The program itself: code, heap, stacks.
 const PROCESS_BYTES: usize = 8 * 1024 * 1024;
 
 impl Plan {
-    /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes.
-    pub fn new(shards: usize, limit_bytes: usize, key_len_max: usize) -> Plan {
+    /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes, with UDP or
+    /// without.
+    pub fn new(shards: usize, limit_bytes: usize, key_len_max: usize, udp: bool) -> Plan {
         let words_max = words_max(key_len_max);
         let blocks = BLOCKS_MIN + BLOCKS_SHARED / shards;
         Plan {
@@ -70,13 +77,14 @@ impl Plan {
             receive_bytes: usize::from(receive_buffers(shards)) * RECEIVE_BUFFER_BYTES as usize,
             block_bytes: BlockPool::footprint_bytes(blocks),
             mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards, words_max),
+            datagram_bytes: if udp { DATAGRAM_BYTES } else { 0 },
             loop_bytes: LOOP_BYTES,
         }
     }
 
     /// Buffers of one shard, in bytes.
     pub fn buffer_bytes(&self) -> usize {
-        self.receive_bytes + self.block_bytes + self.mesh_bytes + self.loop_bytes
+        self.receive_bytes + self.block_bytes + self.mesh_bytes + self.datagram_bytes + self.loop_bytes
     }
 
     /// Everything that is not `-m`, in bytes: connections come on top, at under 512 bytes each while idle.
@@ -91,7 +99,7 @@ impl fmt::Display for Plan {
         write!(
             f,
             "memory: {:.0} MiB for items (-m), {:.1} MiB for each of {} shards; fixed budget {:.1} MiB \
-             (process {:.0}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, loop {:.1})",
+             (process {:.0}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, loop {:.1}",
             mib(self.limit_bytes),
             mib(self.store_bytes),
             self.shards,
@@ -101,7 +109,11 @@ impl fmt::Display for Plan {
             mib(self.block_bytes),
             mib(self.mesh_bytes),
             mib(self.loop_bytes),
-        )
+        )?;
+        match self.datagram_bytes {
+            0 => f.write_str(")"),
+            bytes => write!(f, ", datagrams {:.1})", mib(bytes)),
+        }
     }
 }
 
@@ -113,8 +125,10 @@ mod tests {
     fn the_fixed_budget_stays_small() {
         const MIB: usize = 1024 * 1024;
         for shards in [1, 2, 4, 8, 16, 64, 128] {
-            let plan = Plan::new(shards, 1024 * MIB, 250);
+            let plan = Plan::new(shards, 1024 * MIB, 250, false);
             assert!(plan.fixed_bytes() <= 16 * MIB + shards * 4 * MIB, "{plan}");
+            let with_udp = Plan::new(shards, 1024 * MIB, 250, true);
+            assert!(with_udp.fixed_bytes() - plan.fixed_bytes() <= shards * 3 * MIB, "{with_udp}");
         }
     }
 }

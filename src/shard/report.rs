@@ -3,10 +3,11 @@
 use super::Shard;
 use super::calls::{Call, Part};
 use super::conn::{Conn, Life};
+use super::datagrams::Datagrams;
 use super::prefixes::PrefixCounts;
 use super::snapshot::{ConnReport, Snapshot, Topic};
 use super::upkeep::STORE_STEP;
-use crate::net::listener;
+use crate::net::{DatagramSocket, listener};
 use crate::store::LimitError;
 use std::os::fd::AsRawFd;
 
@@ -53,9 +54,11 @@ impl Shard {
         Snapshot {
             shard: self.core.id,
             cpu: self.cpu,
-            connections: self.conns.count(),
-            listeners: self.listeners.len(),
+            connections: self.conns.count() - self.datagrams.as_ref().map_or(0, Datagrams::under_way),
+            listeners: self.listeners.len() + self.udp_sockets().len(),
             accepting: self.accepting.is_open(),
+            watchers: self.core.keyspace.journal.hub().count(self.core.id),
+            udp_overruns: self.udp_sockets().iter().map(DatagramSocket::overruns).sum(),
             counters: self.core.keyspace.counters.clone(),
             store: *store.counters(),
             footprint: store.footprint(),
@@ -76,22 +79,37 @@ impl Shard {
         let listeners = self.listeners.iter().map(|listener| ConnReport {
             fd: listener.as_raw_fd(),
             address: listener.name.clone(),
+            is_udp: false,
             listen_address: None,
             state: "conn_listening",
             idle_s: self.core.keyspace.now_s,
         });
-        listeners.chain(self.conns.iter().map(|conn| self.conn_report(conn))).collect()
+        let sockets = self.udp_sockets().iter().map(|socket| ConnReport {
+            fd: socket.as_raw_fd(),
+            address: socket.name.clone(),
+            is_udp: true,
+            listen_address: None,
+            state: "conn_read",
+            idle_s: self.core.keyspace.now_s,
+        });
+        let conns = self.conns.iter().filter(|conn| conn.datagram.is_none());
+        listeners.chain(sockets).chain(conns.map(|conn| self.conn_report(conn))).collect()
+    }
+
+    fn udp_sockets(&self) -> &[DatagramSocket] {
+        self.datagrams.as_ref().map_or(&[], |datagrams| &datagrams.sockets)
     }
 
     fn conn_report(&self, conn: &Conn) -> ConnReport {
         let (address, own) = listener::names_of(conn.fd);
         let state = match (conn.life, &conn.session) {
             (Life::Open, None) => "conn_waiting",
+            (Life::Open, Some(session)) if session.is_watching() => "conn_watch",
             (Life::Open, Some(session)) if session.out.in_flight() => "conn_mwrite",
             (Life::Open, Some(_)) => "conn_parse_cmd",
             _ => "conn_closing",
         };
         let idle_s = self.core.keyspace.now_s.saturating_sub(conn.last_command_s);
-        ConnReport { fd: conn.fd, address, listen_address: Some(own), state, idle_s }
+        ConnReport { fd: conn.fd, address, is_udp: false, listen_address: Some(own), state, idle_s }
     }
 }

@@ -56,6 +56,8 @@ pub struct ConnReport {
     pub fd: i32,
     /// The peer, or the listener's own address.
     pub address: String,
+    /// It is a UDP socket.
+    pub is_udp: bool,
     /// Our end; none for a listener.
     pub listen_address: Option<String>,
     /// memcached's word for what it is doing.
@@ -73,10 +75,14 @@ pub struct Snapshot {
     pub cpu: usize,
     /// Its connections, listeners not counted.
     pub connections: usize,
-    /// Its listeners.
+    /// Its listeners, UDP sockets included.
     pub listeners: usize,
     /// It accepts connections.
     pub accepting: bool,
+    /// Its connections that watch.
+    pub watchers: usize,
+    /// Datagrams that its UDP sockets had no room for, since the start.
+    pub udp_overruns: u64,
     /// What the loop counted.
     pub counters: Counters,
     /// What the store counted.

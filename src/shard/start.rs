@@ -4,13 +4,16 @@ use super::accept::Accepting;
 use super::calls::Calls;
 use super::common::Common;
 use super::core::Core;
+use super::datagrams::Datagrams;
 use super::execute::VALUE_COPY_MAX;
 use super::keyspace::Keyspace;
 use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RING, receive_buffers};
 use super::settings::Settings;
+use super::watch::Journal;
+use super::watch::hub::Hub;
 use super::{Shard, mesh, park, turn, upkeep};
-use crate::net::receive::ReceiveBuffers;
-use crate::net::{BlockPool, Doorbell, Listener, Ring, probe};
+use crate::net::receive::{GROUP, ReceiveBuffers};
+use crate::net::{BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, probe};
 use crate::store::{Store, StoreConfig};
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
 use std::cell::RefCell;
@@ -27,6 +30,15 @@ const PREEMPT: Duration = Duration::from_millis(10);
 const LOOP_SHARES: usize = 1000;
 const UPKEEP_SHARES: usize = 20;
 
+/// The sockets of one shard.
+#[derive(Debug, Default)]
+pub struct ShardSockets {
+    /// TCP and UNIX.
+    pub listeners: Vec<Listener>,
+    /// UDP.
+    pub datagrams: Vec<DatagramSocket>,
+}
+
 /// What one shard is made from.
 struct Parts {
     id: usize,
@@ -34,7 +46,8 @@ struct Parts {
     plan: Plan,
     settings: Arc<Settings>,
     common: Arc<Common>,
-    listeners: Vec<Listener>,
+    hub: Arc<Hub>,
+    sockets: ShardSockets,
     common_listeners: usize,
     bell: Arc<Doorbell>,
     store: StoreConfig,
@@ -58,7 +71,7 @@ pub struct StartError {
     reason: String,
 }
 
-/// Starts one shard on each of `cpus` and waits until all of them listen. `listeners[i]` are the sockets of shard `i`.
+/// Starts one shard on each of `cpus` and waits until all of them listen. `sockets[i]` are those of shard `i`.
 ///
 /// # Errors
 /// The first shard that could not be made.
@@ -67,17 +80,16 @@ pub fn start(
     plan: Plan,
     store: &StoreConfig,
     settings: Arc<Settings>,
-    listeners: Vec<Vec<Listener>>,
+    sockets: Vec<ShardSockets>,
 ) -> Result<Running, StartError> {
     let shards = cpus.len();
     let common = Arc::new(Common::new(shards));
-    let common_listeners = listeners.first().map_or(0, Vec::len);
+    let hub = Arc::new(Hub::new(shards, settings.watcher_log_bytes));
+    let common_listeners = sockets.first().map_or(0, |shard| shard.listeners.len() + shard.datagrams.len());
     let mut running =
         Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new(), notices: Vec::new() };
     let (ready, started) = channel();
-    for ((id, listeners), mesh) in
-        listeners.into_iter().enumerate().zip(mesh::connect(shards, plan.words_max))
-    {
+    for ((id, sockets), mesh) in sockets.into_iter().enumerate().zip(mesh::connect(shards, plan.words_max)) {
         let bell = Arc::new(Doorbell::new().map_err(|e| failed(id, e))?);
         running.bells.push(bell.clone());
         let parts = Parts {
@@ -86,7 +98,8 @@ pub fn start(
             plan,
             settings: settings.clone(),
             common: common.clone(),
-            listeners,
+            hub: hub.clone(),
+            sockets,
             common_listeners,
             bell,
             store: store.clone(),
@@ -168,10 +181,15 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
 fn make(parts: Parts) -> Result<Shard, String> {
-    let Parts { id, cpu, plan, settings, common, listeners, common_listeners, bell, store, mesh } = parts;
+    let Parts { id, cpu, plan, settings, common, hub, sockets, common_listeners, bell, store, mesh } = parts;
     let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
-    let buffers = ReceiveBuffers::new(&ring.submitter(), receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
+    let buffers =
+        ReceiveBuffers::new(&ring.submitter(), GROUP, receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
     let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;
+    let datagrams = (!sockets.datagrams.is_empty())
+        .then(|| DatagramBuffers::new(&ring.submitter()))
+        .transpose()
+        .map_err(|e| probe::explain(e).to_string())?;
     let pool =
         BlockPool::new(plan.blocks).map_err(|e| format!("no memory for {} send blocks: {e}", plan.blocks))?;
     let store = Store::new(&store).map_err(|e| e.to_string())?;
@@ -186,6 +204,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
             now_s: settings.now_s(),
             settings: settings.clone(),
             prefixes: None,
+            journal: Journal::new(id, settings.worker_log_bytes, hub),
             words_max: plan.words_max,
         },
         out,
@@ -205,8 +224,9 @@ fn make(parts: Parts) -> Result<Shard, String> {
         buffers,
         conns: Default::default(),
         inbound,
-        listeners,
+        listeners: sockets.listeners,
         accepting: Accepting::default(),
+        datagrams: datagrams.map(|buffers| Datagrams::new(sockets.datagrams, buffers)),
         common,
         common_listeners,
         cpu,

@@ -8,6 +8,9 @@ pub(super) fn write_conns(stats: &mut Stats, shards: &[Snapshot]) {
     conns.sort_by_key(|conn| conn.fd);
     for conn in conns {
         let fd = conn.fd;
+        if conn.is_udp {
+            stats.put(format_args!("{fd}:UDP"), "UDP");
+        }
         stats.put(format_args!("{fd}:addr"), &conn.address);
         if let Some(own) = &conn.listen_address {
             stats.put(format_args!("{fd}:listen_addr"), own);
@@ -31,5 +34,9 @@ pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
         // Shard ports and migration do not exist yet.
         put("misrouted", 0);
         put("migrations", 0);
+        put("udp_received", c.udp_received);
+        put("udp_dropped", c.udp_dropped);
+        put("udp_overruns", shard.udp_overruns);
+        put("udp_sent", c.udp_sent);
     }
 }

@@ -17,7 +17,10 @@ impl Session {
     pub(super) fn line(&mut self, core: &mut Core, rest: &[u8]) -> Step {
         let (line, used) = match frame(rest, core.settings.limits.line_buffered_max()) {
             Frame::Line { line, used } => (line, used),
-            Frame::LongGet if rest.len() > LONG_GET_BYTES => return self.long_get(rest),
+            // The end of a datagram's line would not come either.
+            Frame::LongGet if rest.len() > LONG_GET_BYTES && !self.standing.datagram => {
+                return self.long_get(rest);
+            }
             Frame::Incomplete | Frame::LongGet => return Step::stop(Stop::NeedInput),
             Frame::TooLong => return Step::stop(Stop::Close),
         };
@@ -60,6 +63,10 @@ impl Session {
             Command::Verbosity { level, noreply } => {
                 (core.settings.set_verbosity)(level.min(VERBOSITY_MAX) as u8);
                 self.reply(core, if noreply { b"" } else { text::OK }, used)
+            }
+            // Anybody can send one in anybody's name.
+            Command::Shutdown { .. } if self.standing.datagram => {
+                self.reply(core, text::SHUTDOWN_NOT_ENABLED, used)
             }
             Command::Shutdown { graceful: _ } => {
                 (core.settings.shutdown)();

@@ -8,10 +8,10 @@
 use super::{Mode, Session, Step, Stop};
 use crate::protocol::reply::text;
 use crate::shard::core::Core;
-use crate::shard::execute::{VALUE_COPY_MAX, stored};
+use crate::shard::execute::{VALUE_COPY_MAX, commit, stored};
 use crate::shard::mesh::wire::Ask;
 use crate::shard::request::{Form, KeyRequest, OwnedRequest};
-use crate::store::{Found, Refusal, Upload};
+use crate::store::{Refusal, Upload};
 
 /// A large value that is being received.
 pub(super) struct Receiving {
@@ -68,11 +68,14 @@ impl Session {
         rest: &[u8],
     ) -> Step {
         let request = &KeyRequest { value_len: len as u32, ..*request };
+        let end = head_len + len + line_end_len(&request.form);
+        if self.standing.datagram && rest.len() < end {
+            return Step::stop(Stop::NeedInput); // the rest will not come: leave no trace
+        }
         let own = core.owner(request.key.hash) == core.id;
         if len > if own { VALUE_COPY_MAX } else { core.out.copy_max } {
             return self.store_large(core, request, head_len);
         }
-        let end = head_len + len + line_end_len(&request.form);
         let Some(data) = rest.get(head_len..end) else { return Step::stop(Stop::NeedInput) };
         let (value, line_end) = data.split_at(len);
         if !matches!(line_end, b"" | b"\r\n") {
@@ -110,11 +113,12 @@ impl Session {
     /// There is no memory for the value: say so and throw its bytes away.
     fn refuse(&mut self, core: &mut Core, request: &KeyRequest<'_>, reason: Refusal) {
         self.mode = Mode::Skip(u64::from(request.value_len) + line_end_len(&request.form) as u64);
-        self.answer_stored(core, request, Err(reason));
+        let len = stored(&mut core.keyspace, request, Err(reason), &mut core.scratch);
+        self.push_scratch(core, len);
     }
 
-    fn answer_stored(&mut self, core: &mut Core, request: &KeyRequest<'_>, outcome: Result<Found, Refusal>) {
-        let len = stored(&mut core.keyspace, request, outcome, &mut core.scratch);
+    /// Answers what was written into the scratch buffer.
+    fn push_scratch(&mut self, core: &mut Core, len: usize) {
         if len > 0 {
             self.slots.push(&core.scratch[..len], None);
             self.drain_slots(core);
@@ -180,8 +184,8 @@ impl Session {
             self.slots.push(bad_data_words(&request.form), None);
             self.drain_slots(core);
         } else if owner == core.id {
-            let outcome = core.keyspace.store.commit(upload, &request.write(), core.keyspace.now_s);
-            self.answer_stored(core, &request, outcome);
+            let len = commit(&mut core.keyspace, &request, upload, &mut core.scratch);
+            self.push_scratch(core, len);
         } else {
             let ticket = self.next_ticket();
             self.slots.open();
