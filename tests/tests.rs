@@ -18,6 +18,7 @@
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
 //! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
+//! | `compatibility` | every row of `docs/compatibility.md` is an example, and every example is run |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
@@ -63,6 +64,7 @@ mod udp;
 mod watch;
 
 mod clients;
+mod compatibility;
 mod differential;
 mod stress;
 mod tidy;
