@@ -178,6 +178,8 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
         connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
         idle_timeout_s: options.idle_timeout_s,
+        worker_log_bytes: options.worker_log_bytes,
+        watcher_log_bytes: options.watcher_log_bytes,
         set_verbosity: log::set_verbosity,
         say: |words| log::line(Level::Verbose, format_args!("{words}")),
         shutdown: signals::stop_this_process,

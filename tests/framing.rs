@@ -177,7 +177,7 @@ fn a_line_of_2048_bytes_is_read(shards: u32) {
 
 fn a_line_of_2049_bytes_closes(shards: u32) {
     let server = Server::start(shards, &[]);
-    for start in ["", "set ", "gat 0 ", "GET ", "getx "] {
+    for start in ["", "set ", "gatx 0 ", "GET ", "getx "] {
         let mut conn = server.connect();
         conn.send(format!("{start:k<width$}", width = LINE_LEN_MAX + 1));
         conn.expect_closed();

@@ -14,6 +14,7 @@
 //! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
+//! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
 //! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
@@ -59,6 +60,7 @@ mod retrieval;
 mod stats;
 mod storage;
 mod udp;
+mod watch;
 
 mod clients;
 mod differential;

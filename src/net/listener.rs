@@ -126,12 +126,34 @@ pub fn listen_unix(
     Ok(Listener { socket, name: format!("unix:{}", path.display()), is_unix: true, protocol })
 }
 
-/// The peer and local names of a connected socket, as `stats conns` prints them; `?` where the kernel does not say.
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It came by TCP, from there.
+    Tcp(SocketAddr),
+    /// It came by a UNIX socket.
+    Local,
+    /// It has broken, and the kernel has forgotten.
+    Gone,
+}
+
+/// The other end of a connected socket.
+pub fn peer_of(fd: RawFd) -> Peer {
+    with_socket(fd, |socket| match socket.peer_addr() {
+        Ok(address) => address.as_socket().map_or(Peer::Local, Peer::Tcp),
+        Err(_) => Peer::Gone,
+    })
+}
+
 #[allow(unsafe_code)]
-pub fn names_of(fd: RawFd) -> (String, String) {
+fn with_socket<T>(fd: RawFd, look: impl FnOnce(SockRef<'_>) -> T) -> T {
     // SAFETY: borrowed for this call only; the connection table closes a descriptor only after it has left the table.
     let connection = unsafe { BorrowedFd::borrow_raw(fd) };
-    let socket = SockRef::from(&connection);
+    look(SockRef::from(&connection))
+}
+
+/// The peer and local names of a connected socket, as `stats conns` prints them; `?` where the kernel does not say.
+pub fn names_of(fd: RawFd) -> (String, String) {
     let name = |address: io::Result<SockAddr>| match address {
         Ok(a) => match (a.as_socket(), a.as_pathname()) {
             (Some(s @ SocketAddr::V4(_)), _) => format!("tcp:{s}"),
@@ -140,7 +162,7 @@ pub fn names_of(fd: RawFd) -> (String, String) {
         },
         Err(_) => "?".to_string(),
     };
-    (name(socket.peer_addr()), name(socket.local_addr()))
+    with_socket(fd, |socket| (name(socket.peer_addr()), name(socket.local_addr())))
 }
 
 #[cfg(test)]

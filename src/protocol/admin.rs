@@ -98,6 +98,27 @@ impl WatchKinds {
     pub fn with(self, kind: WatchKind) -> WatchKinds {
         WatchKinds(self.0 | (1 << kind as u8))
     }
+
+    /// None at all.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// These and those of `other`.
+    pub fn union(self, other: WatchKinds) -> WatchKinds {
+        WatchKinds(self.0 | other.0)
+    }
+
+    /// As a number, for an atomic.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Back from a number.
+    pub fn from_bits(bits: u8) -> WatchKinds {
+        WatchKinds(bits)
+    }
 }
 
 /// How the arguments of one verb are read: what is asked for, or the answer that refuses it.

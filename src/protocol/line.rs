@@ -10,6 +10,10 @@ use memchr::memchr;
 /// memcached's limit; see [`Limits::line_buffered_max`](super::Limits::line_buffered_max).
 pub const LINE_BUFFERED_MAX: usize = 2048;
 
+/// The same for `gat` and `gats`, which may name hundreds of keys: as much as memcached reads at a time, so that what it takes in
+/// one piece is taken here in any number of pieces.
+pub const GAT_BUFFERED_MAX: usize = 16 * 1024;
+
 /// What stands at the start of the received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame<'a> {
@@ -41,9 +45,14 @@ pub fn frame(input: &[u8], buffered_max: usize) -> Frame<'_> {
             Frame::Line { line: line.strip_suffix(b"\r").unwrap_or(line), used: at + 1 }
         }
         None if input.len() <= buffered_max => Frame::Incomplete,
+        None if is_gat(input) && input.len() <= GAT_BUFFERED_MAX => Frame::Incomplete,
         None if input.starts_with(b"get ") || input.starts_with(b"gets ") => Frame::LongGet,
         None => Frame::TooLong,
     }
+}
+
+fn is_gat(input: &[u8]) -> bool {
+    input.starts_with(b"gat ") || input.starts_with(b"gats ")
 }
 
 #[cfg(test)]
@@ -88,8 +97,9 @@ mod tests {
             ("get ", Frame::LongGet),
             ("gets ", Frame::LongGet),
             ("getx ", Frame::TooLong),
-            ("gat 0 ", Frame::TooLong),
-            ("gats 0 ", Frame::TooLong),
+            ("gat 0 ", Frame::Incomplete),
+            ("gats 0 ", Frame::Incomplete),
+            ("gatx 0 ", Frame::TooLong),
             ("mg ", Frame::TooLong),
             ("set ", Frame::TooLong),
             (" get ", Frame::TooLong),
@@ -97,6 +107,9 @@ mod tests {
             let mut input = start.as_bytes().to_vec();
             input.resize(LINE_BUFFERED_MAX + 1, b'x');
             assert_eq!(frame(&input), expected, "{start:?}");
+            input.resize(GAT_BUFFERED_MAX + 1, b'x');
+            assert_eq!(frame(&input) == Frame::LongGet, expected == Frame::LongGet, "{start:?}");
+            assert_ne!(frame(&input), Frame::Incomplete, "{start:?}");
         }
     }
 }

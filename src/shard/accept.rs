@@ -81,10 +81,12 @@ impl Shard {
             conn.receive = Receive::Armed;
         }
         self.ring.receive(index, fd);
+        self.log_opened(fd);
     }
 
     /// Forgets a connection of which nothing is left in the ring.
     pub(super) fn remove(&mut self, index: u32) {
+        self.log_closed(index);
         if let Some(conn) = self.conns.get(index) {
             self.ring.close(conn.fd);
             self.conns.remove(index);

@@ -34,6 +34,32 @@ pub enum Life {
     Dead,
 }
 
+/// Why a connection ends, for those who watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reason {
+    /// One of the two sides wanted it.
+    #[default]
+    Normal,
+    /// The socket failed.
+    Error,
+    /// It was silent for too long.
+    IdleTimeout,
+    /// The server stops.
+    Shutdown,
+}
+
+impl Reason {
+    /// memcached's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::Normal => "normal",
+            Reason::Error => "error",
+            Reason::IdleTimeout => "idle_timeout",
+            Reason::Shutdown => "shutdown",
+        }
+    }
+}
+
 /// See the module comment.
 pub struct Conn {
     /// The socket.
@@ -48,6 +74,8 @@ pub struct Conn {
     pub receive: Receive,
     /// How far it is from its end.
     pub life: Life,
+    /// Why it ends, once it does.
+    pub reason: Reason,
     /// The peer will send no more.
     pub ended: bool,
     /// It waits for its own answers or sends: their completion resumes it.
@@ -85,6 +113,7 @@ impl Conns {
             last_command_s: now_s,
             receive: Receive::Off,
             life: Life::Open,
+            reason: Reason::Normal,
             ended: false,
             waits: false,
             queued: false,

@@ -92,7 +92,7 @@ impl Core {
 
     /// Sends a request to the owner of its key; false when it has to wait.
     pub fn forward(&mut self, owner: usize, ticket: Ticket, request: &KeyRequest<'_>) -> bool {
-        let sent = self.out.ask(owner, Ask::Key(ticket, *request));
+        let sent = self.out.ask(owner, Ask::Key(ticket, *request, self.keyspace.journal.asker_fd));
         self.keyspace.counters.cmd_forwarded += u64::from(sent);
         sent
     }

@@ -34,6 +34,10 @@ pub struct Counters {
     pub idle_kicks: u64,
     pub listen_disabled_num: u64,
     pub time_in_listen_disabled_us: u64,
+    pub log_worker_dropped: u64,
+    pub log_worker_written: u64,
+    pub log_watcher_skipped: u64,
+    pub log_watcher_sent: u64,
     /// Keyed requests that arrived on this shard and were done here.
     pub cmd_local: u64,
     /// Keyed requests that arrived here and were sent to their owner.
@@ -58,7 +62,8 @@ impl Counters {
             incr_hits incr_misses decr_hits decr_misses cas_hits cas_misses cas_badval cmd_meta auth_cmds auth_errors
             store_too_large store_no_memory
             bytes_read bytes_written conn_yields total_connections rejected_connections idle_kicks listen_disabled_num
-            time_in_listen_disabled_us cmd_local cmd_forwarded cmd_for_peers receive_no_buffer
+            time_in_listen_disabled_us log_worker_dropped log_worker_written log_watcher_skipped log_watcher_sent
+            cmd_local cmd_forwarded cmd_for_peers receive_no_buffer
             udp_received udp_dropped udp_sent);
     }
 }

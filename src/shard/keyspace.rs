@@ -6,6 +6,7 @@
 use super::counters::Counters;
 use super::prefixes::{Counted, Prefixes};
 use super::settings::Settings;
+use super::watch::Journal;
 use crate::protocol::Exptime;
 use crate::store::Store;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Keyspace {
     pub settings: Arc<Settings>,
     /// What is counted by key prefix, while it is (`stats detail`).
     pub prefixes: Option<Prefixes>,
+    /// What is logged for connections that watch.
+    pub journal: Journal,
     /// Bytes of the longest reply without its value: a key of the longest kind, numbers and words.
     pub words_max: usize,
 }

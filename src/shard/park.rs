@@ -70,7 +70,7 @@ impl Shard {
         self.common.parked.announce(self.core.id);
         // What completes from here on rings the bell; what came before is seen by this look.
         fence(Ordering::SeqCst);
-        if self.ring.has_news() || !self.inbound.is_empty() {
+        if self.ring.has_news() || !self.inbound.is_empty() || self.core.keyspace.journal.has_news() {
             self.get_up();
             return false;
         }

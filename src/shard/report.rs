@@ -57,6 +57,7 @@ impl Shard {
             connections: self.conns.count() - self.datagrams.as_ref().map_or(0, Datagrams::under_way),
             listeners: self.listeners.len() + self.udp_sockets().len(),
             accepting: self.accepting.is_open(),
+            watchers: self.core.keyspace.journal.hub().count(self.core.id),
             udp_overruns: self.udp_sockets().iter().map(DatagramSocket::overruns).sum(),
             counters: self.core.keyspace.counters.clone(),
             store: *store.counters(),
@@ -103,6 +104,7 @@ impl Shard {
         let (address, own) = listener::names_of(conn.fd);
         let state = match (conn.life, &conn.session) {
             (Life::Open, None) => "conn_waiting",
+            (Life::Open, Some(session)) if session.is_watching() => "conn_watch",
             (Life::Open, Some(session)) if session.out.in_flight() => "conn_mwrite",
             (Life::Open, Some(_)) => "conn_parse_cmd",
             _ => "conn_closing",

@@ -39,6 +39,10 @@ pub struct Settings {
     pub refuse_when_full: bool,
     /// TCP connections idle for longer are closed; 0 is never (`-o idle_timeout`).
     pub idle_timeout_s: u32,
+    /// Bytes of log lines that may wait on a shard, and for a watcher (`-o worker_logbuf_size`, `-o watcher_logbuf_size`).
+    pub worker_log_bytes: usize,
+    /// See `worker_log_bytes`.
+    pub watcher_log_bytes: usize,
     /// Renders `stats`.
     pub report: Box<Report>,
     /// What `verbosity` does.

@@ -79,6 +79,8 @@ pub struct Snapshot {
     pub listeners: usize,
     /// It accepts connections.
     pub accepting: bool,
+    /// Its connections that watch.
+    pub watchers: usize,
     /// Datagrams that its UDP sockets had no room for, since the start.
     pub udp_overruns: u64,
     /// What the loop counted.

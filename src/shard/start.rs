@@ -9,6 +9,8 @@ use super::execute::VALUE_COPY_MAX;
 use super::keyspace::Keyspace;
 use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RING, receive_buffers};
 use super::settings::Settings;
+use super::watch::Journal;
+use super::watch::hub::Hub;
 use super::{Shard, mesh, park, turn, upkeep};
 use crate::net::receive::{GROUP, ReceiveBuffers};
 use crate::net::{BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, probe};
@@ -44,6 +46,7 @@ struct Parts {
     plan: Plan,
     settings: Arc<Settings>,
     common: Arc<Common>,
+    hub: Arc<Hub>,
     sockets: ShardSockets,
     common_listeners: usize,
     bell: Arc<Doorbell>,
@@ -81,6 +84,7 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let shards = cpus.len();
     let common = Arc::new(Common::new(shards));
+    let hub = Arc::new(Hub::new(shards, settings.watcher_log_bytes));
     let common_listeners = sockets.first().map_or(0, |shard| shard.listeners.len() + shard.datagrams.len());
     let mut running =
         Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new(), notices: Vec::new() };
@@ -94,6 +98,7 @@ pub fn start(
             plan,
             settings: settings.clone(),
             common: common.clone(),
+            hub: hub.clone(),
             sockets,
             common_listeners,
             bell,
@@ -176,7 +181,7 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
 fn make(parts: Parts) -> Result<Shard, String> {
-    let Parts { id, cpu, plan, settings, common, sockets, common_listeners, bell, store, mesh } = parts;
+    let Parts { id, cpu, plan, settings, common, hub, sockets, common_listeners, bell, store, mesh } = parts;
     let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
     let buffers =
         ReceiveBuffers::new(&ring.submitter(), GROUP, receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
@@ -199,6 +204,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
             now_s: settings.now_s(),
             settings: settings.clone(),
             prefixes: None,
+            journal: Journal::new(id, settings.worker_log_bytes, hub),
             words_max: plan.words_max,
         },
         out,

@@ -1,7 +1,7 @@
 //! The end of a shard: stop accepting, answer what has arrived, close, and serve the peers until all have done the same.
 
 use super::Shard;
-use super::conn::Life;
+use super::conn::{Life, Reason};
 use super::turn::Turn;
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,9 @@ impl Shard {
         self.end_datagrams();
         for index in 0..self.conns.places() {
             let Some(conn) = self.conns.get(index) else { continue };
-            if at_once {
+            conn.reason = Reason::Shutdown;
+            // Somebody who watches has asked for no answer.
+            if at_once || conn.session.as_ref().is_some_and(|session| session.is_watching()) {
                 conn.life = Life::Dead;
             } else if conn.life == Life::Open {
                 conn.life = Life::Closing;

@@ -6,11 +6,12 @@
 
 use super::Shard;
 use super::calls::Answered;
-use super::conn::{Life, Receive};
-use super::execute::{execute, stored};
+use super::conn::{Life, Reason, Receive};
+use super::execute::{commit, execute};
 use super::mesh::held::Held;
 use super::mesh::wire::{self, Answer, Ask};
 use super::session::{Session, Stop};
+use super::watch::NO_FD;
 use crate::net::Event;
 use crate::net::ring::EVENTS_MAX;
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ impl Shard {
     pub fn turn(&mut self, wait: Option<Duration>) -> std::io::Result<Turn> {
         self.enter(wait)?;
         self.core.keyspace.now_s = self.core.settings.now_s();
+        self.follow_watchers();
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events);
         let mut busy = !events.is_empty();
@@ -64,6 +66,7 @@ impl Shard {
         self.rearm_starved();
         self.receive_datagrams();
         self.flush_mesh();
+        busy |= self.publish_journal();
         self.accept_again();
         self.notice_stop();
         if self.stopping {
@@ -75,14 +78,15 @@ impl Shard {
     fn enter(&mut self, wait: Option<Duration>) -> std::io::Result<()> {
         let shared = !self.shared_waiters.is_empty() || self.core.out.has_late();
         let wait = match wait {
-            _ if !self.resume.is_empty() => None,
+            _ if !self.resume.is_empty() || self.core.keyspace.journal.has_news() => None,
             _ if shared && self.core.pool.available() > 0 => Some(SHARED_WAIT),
             _ if shared => Some(SHARED_WAIT_LONG),
             wait => wait,
         };
         let Some(wait) = wait else { return self.ring.enter(None) };
         self.common.parked.announce(self.core.id);
-        let wait = self.inbound.is_empty().then_some(wait);
+        let news = !self.inbound.is_empty() || self.core.keyspace.journal.has_news();
+        let wait = (!news).then_some(wait);
         let result = self.ring.enter(wait);
         self.common.parked.awake(self.core.id);
         result
@@ -111,6 +115,7 @@ impl Shard {
         conn.last_command_s = self.core.keyspace.now_s;
         self.core.keyspace.counters.bytes_read += len as u64;
         if conn.life == Life::Open {
+            self.core.keyspace.journal.asker_fd = conn.fd;
             let mut session = self.conns.session_of(index);
             let stop = session.feed(&mut self.core, self.buffers.filled(buffer, len));
             self.buffers.recycle(buffer);
@@ -229,9 +234,15 @@ impl Shard {
             // Our own wish, back-pressure or the end; the first may be over already.
             libc::ECANCELED => self.regulate(index),
             0 => conn.ended = true,
-            _ => conn.life = Life::Dead,
+            _ => {
+                conn.life = Life::Dead;
+                conn.reason = Reason::Error;
+            }
         }
         let Some(conn) = self.conns.get(index) else { return };
+        if conn.ended && conn.session.as_ref().is_some_and(|session| session.is_watching()) {
+            conn.life = Life::Dead; // nothing that it asked for is missing
+        }
         match conn.session.take() {
             // What was received before the end is still answered.
             Some(session) if conn.ended && !conn.queued && !conn.waits => {
@@ -259,6 +270,7 @@ impl Shard {
         self.core.release_sent();
         if result < 0 && !matches!(-result, libc::EINTR | libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) {
             conn.life = Life::Dead;
+            conn.reason = Reason::Error;
         }
         session.drain_slots(&mut self.core);
         self.went_on(index, session);
@@ -294,6 +306,7 @@ impl Shard {
                 self.settle(index);
                 continue;
             }
+            self.core.keyspace.journal.asker_fd = conn.fd;
             let stop = session.resume(&mut self.core);
             self.stopped(index, session, stop);
         }
@@ -375,7 +388,8 @@ impl Shard {
     fn ask(&mut self, peer: usize, ask: Ask<'_>) {
         let core = &mut self.core;
         match ask {
-            Ask::Key(ticket, request) => {
+            Ask::Key(ticket, request, asker_fd) => {
+                core.keyspace.journal.asker_fd = asker_fd;
                 core.keyspace.counters.cmd_for_peers += 1;
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let reply = execute(&mut core.keyspace, &request, wire::reply_room(room));
@@ -393,9 +407,9 @@ impl Shard {
             }
             Ask::Commit(ticket, committed, upload) => {
                 let (request, keys) = (committed.request(), &mut core.keyspace);
-                let outcome = keys.store.commit(upload, &request.write(), keys.now_s);
                 let Some(room) = core.out.answer_room(peer) else { return };
-                let len = stored(keys, &request, outcome, wire::reply_room(room));
+                keys.journal.asker_fd = NO_FD; // the record has no room for it
+                let len = commit(keys, &request, upload, wire::reply_room(room));
                 let len = wire::finish_reply(room, ticket, len, None);
                 core.out.answer_commit(peer, len);
             }

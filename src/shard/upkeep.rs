@@ -2,7 +2,7 @@
 //! and closing idle connections. Bounded steps; nothing runs while there is nothing to do.
 
 use super::Shard;
-use super::conn::Life;
+use super::conn::{Life, Reason};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -50,6 +50,7 @@ impl Shard {
                 && now_s.saturating_sub(conn.last_command_s) > limit_s
             {
                 conn.life = Life::Dead;
+                conn.reason = Reason::IdleTimeout;
                 self.core.keyspace.counters.idle_kicks += 1;
                 self.close_step(index);
                 closed = true;

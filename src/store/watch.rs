@@ -27,6 +27,8 @@ pub struct Evicted {
     pub class: u8,
     /// Bytes it asked for: header, extras, key, value.
     pub bytes: usize,
+    /// Bytes of the value.
+    pub value_len: usize,
 }
 
 /// What was evicted since the last look.
@@ -66,6 +68,7 @@ impl Store {
             idle_s: age_of(header, self.now_s),
             class: self.slab.class_of_chunk(loc),
             bytes: self.slab.item_bytes(loc),
+            value_len: self.slab.value_len(loc),
         });
     }
 }

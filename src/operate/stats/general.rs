@@ -29,7 +29,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot])
     stats.put("time_in_listen_disabled_us", c.time_in_listen_disabled_us);
     stats.put("threads", shards.len());
     stats.put("conn_yields", c.conn_yields);
-    memory(stats, shards, store);
+    memory(stats, shards, &c, store);
 }
 
 fn process(stats: &mut Stats, reporter: &Reporter) {
@@ -97,7 +97,20 @@ fn commands(stats: &mut Stats, c: &Counters, store: impl Fn(fn(&StoreCounters) -
     lines.iter().for_each(|(name, value)| stats.put(name, value));
 }
 
-fn memory(stats: &mut Stats, shards: &[Snapshot], store: impl Fn(fn(&StoreCounters) -> u64) -> u64) {
+fn watching(stats: &mut Stats, shards: &[Snapshot], c: &Counters) {
+    stats.put("log_worker_dropped", c.log_worker_dropped);
+    stats.put("log_worker_written", c.log_worker_written);
+    stats.put("log_watcher_skipped", c.log_watcher_skipped);
+    stats.put("log_watcher_sent", c.log_watcher_sent);
+    stats.put("log_watchers", shards.iter().map(|shard| shard.watchers).sum::<usize>());
+}
+
+fn memory(
+    stats: &mut Stats,
+    shards: &[Snapshot],
+    c: &Counters,
+    store: impl Fn(fn(&StoreCounters) -> u64) -> u64,
+) {
     let capacity: usize = shards.iter().map(|shard| shard.footprint.table_capacity).sum();
     let table_bytes: u64 =
         shards.iter().map(|s| u64::from(s.footprint.pages_table) * s.footprint.page_bytes as u64).sum();
@@ -117,19 +130,11 @@ fn memory(stats: &mut Stats, shards: &[Snapshot], store: impl Fn(fn(&StoreCounte
     stats.put("slab_reassign_last_busy_status", "none");
     stats.put("slab_reassign_running", 0);
     stats.put("slabs_moved", store(|s| s.slabs_moved));
-    for none in [
-        "lru_crawler_running",
-        "lru_crawler_starts",
-        "lru_maintainer_juggles",
-        "malloc_fails",
-        "log_worker_dropped",
-        "log_worker_written",
-        "log_watcher_skipped",
-        "log_watcher_sent",
-        "log_watchers",
-        "unexpected_napi_ids",
-        "round_robin_fallback",
-    ] {
+    for none in ["lru_crawler_running", "lru_crawler_starts", "lru_maintainer_juggles", "malloc_fails"] {
+        stats.put(none, 0);
+    }
+    watching(stats, shards, c);
+    for none in ["unexpected_napi_ids", "round_robin_fallback"] {
         stats.put(none, 0);
     }
     stats.put("bytes", store(|s| s.bytes));

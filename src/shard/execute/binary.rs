@@ -1,6 +1,6 @@
 //! The binary protocol's part: the same operations as the classic one's, answered in packets.
 
-use super::{Keyspace, Reply, count_arith, store, tally, with_value};
+use super::{Keyspace, Reply, count_arith, store, tally, watched, with_value};
 use crate::protocol::binary::{Status, reply};
 use crate::shard::request::{KeyRequest, Op, Packet};
 use crate::store::{ArithRefusal, Arithmetic, Found, Mode, Refusal, Write};
@@ -80,6 +80,7 @@ fn arith(keys: &mut Keyspace, request: &KeyRequest<'_>, packet: &Packet, out: &m
         let digits = packet.initial.to_string(); // once in the life of a counter
         let write = Write::new(Mode::Add, 0, request.expires_s);
         let made = keys.store.set(request.key, &write, digits.as_bytes(), keys.now_s);
+        watched::make(keys, request, "add", made);
         result = made.map(|found| (packet.initial, found)).map_err(|_| ArithRefusal::NoMemory);
     }
     let status = match result {

@@ -5,7 +5,7 @@
 //! and the others are told `Z`. All of it happens in one execution on the shard that owns the key, so one wins however many
 //! ask at once, on whatever shard.
 
-use super::{Keyspace, Reply, count_arith, put, tally, with_value};
+use super::{Keyspace, Reply, count_arith, put, tally, watched, with_value};
 use crate::protocol::meta_reply::{self as reply, Marks, MetaCode, MetaItem};
 use crate::protocol::reply::text;
 use crate::protocol::{MetaFlags, MetaTimes};
@@ -174,7 +174,9 @@ fn delete_or_mark(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFla
             binary_key: keys.store.item(found).has_binary_key(),
             ..Write::new(Mode::Set, flags.client_flags(), touch_s.unwrap_or(0))
         };
-        return keys.store.set(request.key, &write, b"", keys.now_s).map(|_| ());
+        let outcome = keys.store.set(request.key, &write, b"", keys.now_s);
+        watched::make(keys, request, "set", outcome);
+        return outcome.map(|_| ());
     }
     if flags.invalidate() {
         return keys.store.invalidate(found, touch_s, flags.given_cas()).map(|_| ());
@@ -196,6 +198,7 @@ fn arith(keys: &mut Keyspace, request: &KeyRequest<'_>, flags: &MetaFlags, out: 
         let digits = flags.initial().to_string(); // once in the life of a counter
         created = true;
         let made = create(keys, request, flags, digits.as_bytes());
+        watched::make(keys, request, "add", made.ok_or(Refusal::NoMemory));
         result = made.map(|found| (flags.initial(), found)).ok_or(ArithRefusal::NoMemory);
     } else {
         count_arith(keys, increment, result.map(|_| ()));

@@ -2,15 +2,16 @@
 //!
 //! The same function serves a connection of this shard (the reply is written into its outbox) and a peer (into the queue of
 //! answers). It runs to completion, so operations on one key are linearizable. [`classic`], [`meta`] and [`binary`] hold
-//! what the protocols have of their own.
+//! what the protocols have of their own, [`watched`] what is logged of it.
 
 mod binary;
 mod classic;
 mod meta;
+mod watched;
 
 use super::keyspace::Keyspace;
 use super::request::{Form, KeyRequest};
-use crate::store::{ArithRefusal, Found, Pinned, Refusal};
+use crate::store::{ArithRefusal, Found, Pinned, Refusal, Upload};
 
 /// Values up to this size are copied into the reply; larger ones are pinned and sent from where they are.
 pub const VALUE_COPY_MAX: usize = 4096;
@@ -59,11 +60,26 @@ impl KeyRequest<'_> {
 /// larger value is pinned. (For a usual key, [`WORDS_USUAL`] do.)
 #[inline]
 pub fn execute(keys: &mut Keyspace, request: &KeyRequest<'_>, out: &mut [u8]) -> Reply {
+    if keys.journal.is_watched() {
+        return watched::execute(keys, request, out);
+    }
+    run(keys, request, out)
+}
+
+#[inline(always)]
+fn run(keys: &mut Keyspace, request: &KeyRequest<'_>, out: &mut [u8]) -> Reply {
     match request.form {
         Form::Classic { noreply } => classic::execute(keys, request, noreply, out),
         Form::Meta(flags) => meta::execute(keys, request, flags, out),
         Form::Binary(packet) => binary::execute(keys, request, packet, out),
     }
+}
+
+/// Stores the value that was received in place, and writes the answer; returns its length.
+pub fn commit(keys: &mut Keyspace, request: &KeyRequest<'_>, upload: Upload, out: &mut [u8]) -> usize {
+    watched::fetch(keys, request.key);
+    let outcome = keys.store.commit(upload, &request.write(), keys.now_s);
+    stored(keys, request, outcome, out)
 }
 
 /// Answers a storage operation with its outcome, and counts it; returns the length.
@@ -74,6 +90,7 @@ pub fn stored(
     out: &mut [u8],
 ) -> usize {
     count_stored(keys, request, outcome.err());
+    watched::store(keys, request, outcome);
     match request.form {
         Form::Classic { noreply } => classic::stored(keys, request, outcome.err(), noreply, out),
         Form::Meta(flags) => meta::stored(keys, request, flags, outcome, out),

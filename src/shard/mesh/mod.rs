@@ -208,7 +208,7 @@ impl Parked {
     }
 
     /// True once for a sleeping shard: the caller then wakes it, the others need not.
-    fn take(&self, id: usize) -> bool {
+    pub fn take(&self, id: usize) -> bool {
         self.0[id].0.load(Ordering::Relaxed) && self.0[id].0.swap(false, Ordering::Relaxed)
     }
 }

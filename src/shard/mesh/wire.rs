@@ -10,6 +10,7 @@ use super::queue::Consumer;
 use crate::protocol::MetaFlags;
 use crate::shard::request::{Form, KeyRequest, Op, OwnedRequest, Packet};
 use crate::store::{Key, Pinned, Refusal, Upload};
+use std::os::fd::RawFd;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Where an answer belongs: connection, its generation (a closed connection's answers are dropped) and reply slot.
@@ -26,8 +27,9 @@ pub struct Ticket {
 
 /// Work for another shard.
 pub enum Ask<'a> {
-    /// Run a keyed operation whose value, if any, is here. The answer may be empty.
-    Key(Ticket, KeyRequest<'a>),
+    /// Run a keyed operation whose value, if any, is here, for the connection with this descriptor. The answer may be
+    /// empty.
+    Key(Ticket, KeyRequest<'a>, RawFd),
     /// Make room for a value of `len` bytes that the asker will write in place.
     Reserve(Ticket, KeyRequest<'a>, usize),
     /// The value is complete: store it.
@@ -177,7 +179,7 @@ impl Ask<'_> {
             HEADER_BYTES + form_bytes(&r.form).1.len() + r.key.bytes.len() + r.value.len()
         };
         match self {
-            Ask::Key(_, r) | Ask::Reserve(_, r, _) => of(r),
+            Ask::Key(_, r, _) | Ask::Reserve(_, r, _) => of(r),
             Ask::Commit(_, committed, _) => of(&committed.request()),
             _ => HEADER_BYTES,
         }
@@ -186,7 +188,11 @@ impl Ask<'_> {
     /// Writes the record into `out`, which is exactly [`record_bytes`](Self::record_bytes) bytes long.
     pub fn encode(self, out: &mut [u8]) {
         let header = match self {
-            Ask::Key(ticket, r) => return encode_request(out, Header::of_request(Kind::Key, ticket, &r), &r),
+            Ask::Key(ticket, r, fd) => {
+                let mut header = Header::of_request(Kind::Key, ticket, &r);
+                header.raw[0] = fd as u64;
+                return encode_request(out, header, &r);
+            }
             Ask::Reserve(ticket, r, len) => {
                 let mut header = Header::of_request(Kind::Reserve, ticket, &r);
                 header.raw[0] = len as u64;
@@ -231,7 +237,7 @@ impl Ask<'_> {
             })
         };
         Some(match header.kind {
-            k if k == Kind::Key as u8 => Ask::Key(ticket, request()?),
+            k if k == Kind::Key as u8 => Ask::Key(ticket, request()?, raw[0] as RawFd),
             k if k == Kind::Reserve as u8 => Ask::Reserve(ticket, request()?, raw[0] as usize),
             k if k == Kind::Commit as u8 => {
                 let committed = Committed::Received(request()?);

@@ -19,7 +19,7 @@ impl Session {
             Admin::Watch(_) | Admin::Dump { .. } if self.standing.datagram => {
                 self.reply(core, text::ERROR, used)
             }
-            Admin::Watch(_) => self.reply(core, text::TOO_MANY_WATCHERS, used),
+            Admin::Watch(kinds) => self.watch(core, kinds, used),
             // Which classes does not matter: the crawl goes through pages, not classes.
             Admin::Crawl(_) => self.call(core, Call::Crawl, Manner::Text { noreply }, used),
             Admin::Dump { form, classes } => self.dump_keys(core, form, classes, used),

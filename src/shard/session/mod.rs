@@ -7,7 +7,7 @@
 //!
 //! What is here serves every protocol. [`standing`] says which one a connection speaks and whether it may; [`login`] is
 //! what is understood before; [`classic`], [`meta`] and [`packet`] turn lines and packets into requests; [`storage`] holds
-//! the commands that carry data; [`admin`] and [`dump`] are for operators; [`slots`] keeps replies in order.
+//! the commands that carry data; [`admin`], [`dump`] and [`watch`] are for operators; [`slots`] keeps replies in order.
 
 mod admin;
 mod classic;
@@ -18,6 +18,7 @@ mod packet;
 pub mod slots;
 pub mod standing;
 mod storage;
+mod watch;
 
 use super::calls::{Answered, Call, Manner};
 use super::core::Core;
@@ -54,7 +55,7 @@ pub enum Stop {
 }
 
 /// Which connection a session belongs to, for tickets.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnId {
     /// Index in the shard's table.
     pub index: u32,
@@ -76,6 +77,8 @@ enum Mode {
     Skip(u64),
     /// Keys are being listed, shard after shard.
     Dump(Box<Dump>),
+    /// The connection only receives what the server logs.
+    Watch,
 }
 
 impl Mode {
@@ -83,7 +86,7 @@ impl Mode {
     fn needs_input(&self) -> bool {
         match self {
             Mode::Value(receiving) => !receiving.is_complete(),
-            Mode::Dump(_) => false,
+            Mode::Dump(_) | Mode::Watch => false,
             _ => true,
         }
     }
@@ -205,6 +208,7 @@ impl Session {
                 Mode::Value(_) => self.value(core, rest),
                 Mode::Skip(left) => self.skip(rest, left),
                 Mode::Dump(_) => self.dump(core),
+                Mode::Watch => self.watching(core, rest),
             };
             at += step.used;
             if let Some(stop) = step.stop {
@@ -369,8 +373,10 @@ impl Session {
     pub fn abandon(&mut self, core: &mut Core) {
         self.out.abandon(&mut core.pool, &mut core.released);
         self.slots.abandon(&mut core.released);
-        if let Mode::Value(receiving) = std::mem::take(&mut self.mode) {
-            receiving.abandon(core);
+        match std::mem::take(&mut self.mode) {
+            Mode::Value(receiving) => receiving.abandon(core),
+            Mode::Watch => core.keyspace.journal.hub().remove(core.id, self.id),
+            _ => {}
         }
         self.called = false;
         self.input.clear();

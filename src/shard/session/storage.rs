@@ -8,10 +8,10 @@
 use super::{Mode, Session, Step, Stop};
 use crate::protocol::reply::text;
 use crate::shard::core::Core;
-use crate::shard::execute::{VALUE_COPY_MAX, stored};
+use crate::shard::execute::{VALUE_COPY_MAX, commit, stored};
 use crate::shard::mesh::wire::Ask;
 use crate::shard::request::{Form, KeyRequest, OwnedRequest};
-use crate::store::{Found, Refusal, Upload};
+use crate::store::{Refusal, Upload};
 
 /// A large value that is being received.
 pub(super) struct Receiving {
@@ -113,11 +113,12 @@ impl Session {
     /// There is no memory for the value: say so and throw its bytes away.
     fn refuse(&mut self, core: &mut Core, request: &KeyRequest<'_>, reason: Refusal) {
         self.mode = Mode::Skip(u64::from(request.value_len) + line_end_len(&request.form) as u64);
-        self.answer_stored(core, request, Err(reason));
+        let len = stored(&mut core.keyspace, request, Err(reason), &mut core.scratch);
+        self.push_scratch(core, len);
     }
 
-    fn answer_stored(&mut self, core: &mut Core, request: &KeyRequest<'_>, outcome: Result<Found, Refusal>) {
-        let len = stored(&mut core.keyspace, request, outcome, &mut core.scratch);
+    /// Answers what was written into the scratch buffer.
+    fn push_scratch(&mut self, core: &mut Core, len: usize) {
         if len > 0 {
             self.slots.push(&core.scratch[..len], None);
             self.drain_slots(core);
@@ -183,8 +184,8 @@ impl Session {
             self.slots.push(bad_data_words(&request.form), None);
             self.drain_slots(core);
         } else if owner == core.id {
-            let outcome = core.keyspace.store.commit(upload, &request.write(), core.keyspace.now_s);
-            self.answer_stored(core, &request, outcome);
+            let len = commit(&mut core.keyspace, &request, upload, &mut core.scratch);
+            self.push_scratch(core, len);
         } else {
             let ticket = self.next_ticket();
             self.slots.open();

@@ -22,7 +22,8 @@ fn every_eviction_is_kept_or_counted_while_watched() {
     for evicted in &evictions.kept {
         assert_eq!(store.look(key(&store, &evicted.key), 2), Err(Miss::Absent));
         assert_eq!((evicted.fetched, evicted.ttl_s, evicted.idle_s), (false, None, 0));
-        assert_eq!((evicted.bytes, evicted.class), (24 + 4 + 100, evictions.kept[0].class));
+        assert_eq!((evicted.bytes, evicted.value_len), (24 + 4 + 100, 100));
+        assert_eq!(evicted.class, evictions.kept[0].class);
     }
     assert!(store.take_evicted().kept.is_empty());
 
