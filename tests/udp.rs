@@ -19,7 +19,8 @@ on_shards! {
     many_keys_in_one_datagram
     many_clients
     an_answer_too_long_in_packets
-    shutdown_is_refused
+    commands_refused
+    the_protocol_is_that_of_the_address
     half_an_endless_get
     datagrams_are_no_connections
     sigterm_answers_what_has_arrived
@@ -207,13 +208,36 @@ fn an_answer_too_long_in_packets(shards: u32) {
     nothing_is_left(&socket);
 }
 
-fn shutdown_is_refused(shards: u32) {
-    if another_server_lacks("shutdown is refused to datagrams") {
+/// What answers without end, or ends the server.
+fn commands_refused(shards: u32) {
+    if another_server_lacks("some commands are refused to datagrams") {
         return;
     }
     let server = Server::start(shards, &["-U", "-1", "-A"]);
     let socket = server.udp_socket();
     ask(&socket, 1, "shutdown\r\nget a\r\n", "SERVER_ERROR: shutdown not enabled\r\nEND\r\n");
+    for command in ["watch", "lru_crawler metadump all", "lru_crawler mgdump all", "stats cachedump 1 1"] {
+        ask(&socket, 2, format!("{command}\r\nget a\r\n"), "ERROR\r\nEND\r\n");
+    }
+    nothing_is_left(&socket);
+}
+
+/// memcached looks at the first byte of a datagram whatever `-B` says.
+fn the_protocol_is_that_of_the_address(shards: u32) {
+    if another_server_lacks("-B is for datagrams too") {
+        return;
+    }
+    let noop = request(opcode::NOOP, b"", b"", b"", 0);
+    let server = Server::start(shards, &["-U", "-1", "-B", "binary"]);
+    let socket = server.udp_socket();
+    send(&socket, 1, "get a\r\n");
+    send(&socket, 2, &noop);
+    let message = receive_message(&socket, 2);
+    assert_eq!(Answer::parse(&message).0.opcode, opcode::NOOP);
+    let server = Server::start(shards, &["-U", "-1", "-B", "ascii"]);
+    let socket = server.udp_socket();
+    let get = request(opcode::GETK, b"", b"a", b"", 0);
+    ask(&socket, 3, [&get, &b"\r\n"[..]].concat(), "ERROR\r\n");
     nothing_is_left(&socket);
 }
 

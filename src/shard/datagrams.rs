@@ -75,7 +75,11 @@ impl Datagrams {
             any = true;
             session.out.take(&mut core.pool, &mut core.released, |piece| {
                 let room = MESSAGE_LEN_MAX + 1 - answer.len();
-                answer.extend_from_slice(&piece[..piece.len().min(room)]);
+                let len = piece.len().min(room);
+                if answer.capacity() - answer.len() < len {
+                    answer.reserve_exact(room); // not doubled: the longest answer is planned memory
+                }
+                answer.extend_from_slice(&piece[..len]);
             });
             session.drain_slots(core);
         }

@@ -14,9 +14,6 @@ impl Session {
 
     /// `watch`
     pub(super) fn watch(&mut self, core: &mut Core, kinds: WatchKinds, used: usize) -> Step {
-        if self.standing.datagram {
-            return self.reply(core, text::ERROR, used);
-        }
         // What is on its way is the answer to an earlier packet, if not yet known to have arrived.
         if self.slots.is_empty() && self.out.in_flight() {
             return Step::stop(Stop::WaitOwn);
