@@ -302,6 +302,15 @@ impl Conn {
         self.socket.write_all(bytes.as_ref()).expect("send");
     }
 
+    /// Sends as much of `bytes` as the socket takes without waiting.
+    pub fn send_some(&mut self, mut bytes: &[u8]) {
+        self.socket.set_nonblocking(true).expect("nonblocking");
+        while let Ok(sent @ 1..) = self.socket.write(bytes) {
+            bytes = &bytes[sent..];
+        }
+        self.socket.set_nonblocking(false).expect("blocking");
+    }
+
     /// Says that nothing more will be sent; the receiving half stays open.
     pub fn shut_writing(&mut self) {
         self.socket.shutdown(std::net::Shutdown::Write).expect("shutdown(WR)");

@@ -62,6 +62,7 @@ pub struct Outbox<P> {
     blocks: VecDeque<Block>,
     write_at: usize, // in the last block
     unsent: usize,
+    heap: usize, // bytes of runs from the heap
     in_flight: bool,
     message: Option<Box<Message>>,
 }
@@ -73,6 +74,7 @@ impl<P> Default for Outbox<P> {
             blocks: VecDeque::new(),
             write_at: 0,
             unsent: 0,
+            heap: 0,
             in_flight: false,
             message: None,
         }
@@ -88,6 +90,11 @@ impl<P: StableBytes> Outbox<P> {
     /// Bytes not yet taken by the kernel.
     pub fn unsent(&self) -> usize {
         self.unsent
+    }
+
+    /// Bytes of memory taken from the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.heap
     }
 
     /// So much is unsent that the connection's requests have to wait.
@@ -157,8 +164,13 @@ impl<P: StableBytes> Outbox<P> {
         }
     }
 
-    /// Copies as much of `bytes` as there is room for; returns how much that was.
+    /// Copies as much of `bytes` as there is room for; returns how much that was. An outbox with nothing unsent takes all of
+    /// them, from the heap if there is no block: those who do not read must not keep the blocks from those who do.
     pub fn write(&mut self, pool: &mut BlockPool, bytes: &[u8]) -> usize {
+        if self.is_idle() && pool.available() == 0 {
+            self.push_heap(bytes.into());
+            return bytes.len();
+        }
         let mut done = 0;
         while done < bytes.len() {
             let Some(room) = self.space(pool, 1) else { break };
@@ -184,6 +196,7 @@ impl<P: StableBytes> Outbox<P> {
     pub fn push_heap(&mut self, bytes: Box<[u8]>) {
         if !bytes.is_empty() {
             self.unsent += bytes.len();
+            self.heap += bytes.len();
             self.runs.push_back(Run::Heap { bytes, sent: 0 });
         }
     }
@@ -279,6 +292,7 @@ impl<P: StableBytes> Outbox<P> {
                 }
             }
             Some(Run::Value { value, .. }) => released.push(value),
+            Some(Run::Heap { bytes, .. }) => self.heap -= bytes.len(),
             _ => {}
         }
     }

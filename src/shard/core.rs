@@ -31,6 +31,11 @@ pub struct Core {
     pub settings: Arc<Settings>,
     /// Commands of other shards' parts too, not yet answered.
     pub calls: Calls,
+    /// Bytes that wait in all sessions together: requests, replies, texts.
+    pub waiting_bytes: usize,
+    /// At so many the shard is crowded: each session is held to the least it can go on with. Plenty for ordinary pipelines; it
+    /// bounds what clients that do not read can take.
+    pub waiting_bytes_max: usize,
     /// Values that have been sent and go back to their stores at the end of the step.
     pub released: Vec<Held>,
     /// Where a reply is written that must wait for others, or is longer than a block.
@@ -53,6 +58,11 @@ impl Core {
     /// A value of this shard's store, if there is one, to be sent.
     pub fn held(&self, value: Option<Pinned>, line_end: bool) -> Option<Held> {
         value.map(|value| Held { owner: self.id, value, line_end })
+    }
+
+    /// More waits than there should be.
+    pub fn is_crowded(&self) -> bool {
+        self.waiting_bytes > self.waiting_bytes_max
     }
 
     /// Takes back every value in `released`.

@@ -4,6 +4,10 @@
 //! executor's other tasks are late by at most that.
 //! *Deep*: after a few empty shallow waits the ring's eventfd is enabled and awaited in the executor, which costs nothing
 //! while nothing happens. The ring's own descriptor would not do: with `DEFER_TASKRUN` it never becomes readable.
+//!
+//! A busy shard lets the executor look at its other tasks now and then, by ringing its own bell and awaiting it. The
+//! executor's preemption is not used for that: when it comes before the first task of a round has run, glommio 0.12 takes
+//! the round for an idle one and sleeps though tasks are ready, for ever if no timer is set.
 
 use super::Shard;
 use super::turn::Turn;
@@ -12,13 +16,16 @@ use std::cell::RefCell;
 use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::sync::atomic::{Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest shallow wait.
 const SHALLOW: Duration = Duration::from_millis(1);
 
 /// Empty shallow waits before the deep sleep.
 const SHALLOW_WAITS: u32 = 5;
+
+/// How often a busy loop lets the executor look at its other tasks. Each look costs a few system calls.
+const OTHERS_EVERY: Duration = Duration::from_millis(10);
 
 /// A descriptor that somebody else owns and keeps open.
 struct Borrowed(RawFd);
@@ -37,6 +44,7 @@ pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
     let bell = Borrowed(shard.borrow().ring.bell().as_raw_fd());
     let bell = PollableFd::new(bell).map_err(std::io::Error::other)?;
     let mut empty_waits = 0;
+    let mut others_looked = Instant::now();
     loop {
         let wait = (empty_waits > 0).then_some(SHALLOW);
         let turn = shard.borrow_mut().turn(wait)?;
@@ -45,13 +53,18 @@ pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
             Turn::Busy => empty_waits = 0,
             Turn::Idle => empty_waits += 1,
         }
-        if empty_waits > SHALLOW_WAITS && shard.borrow_mut().lie_down() {
-            let awake = bell.readable().await;
-            shard.borrow_mut().get_up();
-            awake.map_err(std::io::Error::other)?;
+        let rest = empty_waits > SHALLOW_WAITS && shard.borrow_mut().lie_down();
+        if rest {
             empty_waits = 0;
+        } else if others_looked.elapsed() < OTHERS_EVERY {
+            continue;
+        } else {
+            shard.borrow().ring.bell().ring();
         }
-        glommio::executor().yield_if_needed().await;
+        let awake = bell.readable().await;
+        others_looked = Instant::now();
+        shard.borrow_mut().get_up();
+        awake.map_err(std::io::Error::other)?;
     }
 }
 

@@ -1,8 +1,9 @@
 //! What memory the server takes, computed once at start, printed, and kept to.
 //!
 //! `-m` is for items, their index and the bookkeeping of eviction. Everything else is fixed and small: 16 MiB for the
-//! process and 4 MiB a shard at most, 3 MiB more a shard with UDP. On top of it come connections: under 512 bytes each while idle, and while one has
-//! input that waits or answers that wait for others, its buffers (`slots`, `session`), which have limits of their own.
+//! process and 4 MiB a shard at most, 3 MiB more a shard with UDP. On top of it come connections: under 512 bytes each while
+//! idle. What waits in them (input to be run, answers that wait for others) is counted over the shard, and when it is more
+//! than planned each connection is held to one request and its answer.
 
 use super::execute::words_max;
 use super::mesh;
@@ -13,7 +14,7 @@ use std::fmt;
 
 /// Receive buffers of each of `shards` shards.
 pub const fn receive_buffers(shards: usize) -> u16 {
-    if shards <= 8 { 512 } else { 256 }
+    if shards <= 4 { 512 } else { 256 }
 }
 
 /// Bytes of one: several small requests, or a fair piece of a large value.
@@ -26,7 +27,17 @@ pub const RING: RingConfig = RingConfig { submissions: 1024, completions: 4096 }
 const BLOCKS_MIN: usize = 64;
 
 /// Send blocks that all shards share out among them.
-const BLOCKS_SHARED: usize = 960;
+const BLOCKS_SHARED: usize = 896;
+
+/// Bytes of requests, replies and texts that may wait in the sessions of each of `shards` shards.
+fn waiting_bytes(shards: usize) -> usize {
+    (WAITING_SHARED / shards).clamp(WAITING_MIN, WAITING_MAX)
+}
+
+/// What all shards share out among them of it, and the least and the most of one.
+const WAITING_SHARED: usize = 4 * 1024 * 1024;
+const WAITING_MIN: usize = 256 * 1024;
+const WAITING_MAX: usize = 1024 * 1024;
 
 /// What one shard takes besides its share of `-m`, and the whole.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +60,8 @@ pub struct Plan {
     pub mesh_bytes: usize,
     /// Bytes of its datagrams and their answers; 0 without UDP.
     pub datagram_bytes: usize,
+    /// Bytes that may wait in its sessions.
+    pub waiting_bytes: usize,
     /// Bytes of its rings, executor and lists.
     pub loop_bytes: usize,
 }
@@ -60,7 +73,7 @@ const LOOP_BYTES: usize = RING.submissions as usize * 64 + RING.completions as u
 const DATAGRAM_BYTES: usize = DatagramBuffers::footprint_bytes(MESSAGE_LEN_MAX + 1);
 
 /// The program itself: code, heap, stacks.
-const PROCESS_BYTES: usize = 8 * 1024 * 1024;
+const PROCESS_BYTES: usize = 5 * 1024 * 1024;
 
 impl Plan {
     /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes, with UDP or
@@ -78,13 +91,19 @@ impl Plan {
             block_bytes: BlockPool::footprint_bytes(blocks),
             mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards, words_max),
             datagram_bytes: if udp { DATAGRAM_BYTES } else { 0 },
+            waiting_bytes: waiting_bytes(shards),
             loop_bytes: LOOP_BYTES,
         }
     }
 
     /// Buffers of one shard, in bytes.
     pub fn buffer_bytes(&self) -> usize {
-        self.receive_bytes + self.block_bytes + self.mesh_bytes + self.datagram_bytes + self.loop_bytes
+        self.receive_bytes
+            + self.block_bytes
+            + self.mesh_bytes
+            + self.datagram_bytes
+            + self.waiting_bytes
+            + self.loop_bytes
     }
 
     /// Everything that is not `-m`, in bytes: connections come on top, at under 512 bytes each while idle.
@@ -99,7 +118,8 @@ impl fmt::Display for Plan {
         write!(
             f,
             "memory: {:.0} MiB for items (-m), {:.1} MiB for each of {} shards; fixed budget {:.1} MiB \
-             (process {:.0}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, loop {:.1}",
+             (process {:.0}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, waiting requests and \
+             replies {:.1}, loop {:.1}",
             mib(self.limit_bytes),
             mib(self.store_bytes),
             self.shards,
@@ -108,6 +128,7 @@ impl fmt::Display for Plan {
             mib(self.receive_bytes),
             mib(self.block_bytes),
             mib(self.mesh_bytes),
+            mib(self.waiting_bytes),
             mib(self.loop_bytes),
         )?;
         match self.datagram_bytes {

@@ -23,8 +23,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How often the executor looks at its other tasks while the loop is busy. Each look costs a few system calls.
-const PREEMPT: Duration = Duration::from_millis(10);
+/// Never, in effect: see `park`.
+const PREEMPT: Duration = Duration::from_secs(3600);
 
 /// Shares of the loop and of everything else on a busy core.
 const LOOP_SHARES: usize = 1000;
@@ -211,6 +211,8 @@ fn make(parts: Parts) -> Result<Shard, String> {
         pool,
         settings,
         calls: Calls::default(),
+        waiting_bytes: 0,
+        waiting_bytes_max: plan.waiting_bytes,
         released: Vec::new(),
         scratch: vec![0; VALUE_COPY_MAX + plan.words_max].into(),
         key_buffer: vec![0; plan.words_max].into(),

@@ -152,7 +152,8 @@ impl Shard {
         let Some(conn) = self.conns.get(index) else { return };
         let waits = conn.waits || conn.queued;
         let input_len = conn.session.as_ref().map_or(0, |session| session.input_len());
-        let full = waits && input_len > INPUT_PAUSE_BYTES;
+        let pause_bytes = if self.core.is_crowded() { 0 } else { INPUT_PAUSE_BYTES };
+        let full = waits && input_len > pause_bytes;
         if full && conn.receive == Receive::Armed {
             conn.receive = Receive::Ending;
             self.ring.cancel_receive(index);

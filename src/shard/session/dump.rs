@@ -44,7 +44,8 @@ impl Session {
             }
             return step;
         }
-        if self.out.unsent() > AHEAD_MAX {
+        let ahead_max = if core.is_crowded() { 0 } else { AHEAD_MAX };
+        if self.out.unsent() > ahead_max {
             return Step::stop(Stop::WaitOwn);
         }
         let call = Call::List(dump.step);

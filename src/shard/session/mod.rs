@@ -105,6 +105,7 @@ pub struct Session {
     called: bool,
     input: Vec<u8>,
     input_at: usize,
+    counted: usize,     // of this session in `Core::waiting_bytes`
     requests_left: u32, // of this turn, in requests (-R)
     keys_left: u32,     // of this turn, in keys
 }
@@ -143,6 +144,18 @@ impl Session {
     /// Bytes received and not used yet.
     pub fn input_len(&self) -> usize {
         self.input.len() - self.input_at
+    }
+
+    /// Tells the core how much memory waits in this session: requests to be run, replies to be sent, texts.
+    pub fn count(&mut self, core: &mut Core) {
+        let now = self.input.len() + self.slots.held_bytes() + self.out.heap_bytes();
+        core.waiting_bytes = core.waiting_bytes - self.counted + now;
+        self.counted = now;
+    }
+
+    /// No further reply may be made to wait for others now.
+    fn must_wait(&self, core: &Core) -> bool {
+        self.slots.is_full() || (core.is_crowded() && !self.slots.is_empty())
     }
 
     /// No reply is outstanding or waits for one that is.
@@ -237,10 +250,14 @@ impl Session {
             return Step::on(used);
         }
         if !self.slots.is_empty() {
-            if self.slots.is_full() {
+            if self.must_wait(core) {
                 return Step::stop(Stop::WaitOwn);
             }
             self.slots.push(words, None);
+            return Step::on(used);
+        }
+        if self.out.is_idle() && core.pool.available() == 0 {
+            self.out.write(&mut core.pool, words);
             return Step::on(used);
         }
         match self.out.space(&mut core.pool, REPLY_USUAL) {
@@ -249,14 +266,8 @@ impl Session {
                 self.out.wrote(words.len());
                 Step::on(used)
             }
-            None => self.no_room(core),
+            None => Step::stop(Stop::WaitOwn),
         }
-    }
-
-    /// Why there is no room in the outbox: its own unsent bytes, or no block left.
-    fn no_room(&self, core: &Core) -> Step {
-        let own = core.pool.available() > 0 || !self.out.is_idle();
-        Step::stop(if own { Stop::WaitOwn } else { Stop::WaitShared })
     }
 
     /// Runs a keyed request here or sends it to its owner.
@@ -265,15 +276,19 @@ impl Session {
         if owner != core.id {
             return self.foreign(core, owner, request, used);
         }
-        if self.slots.is_empty() && request.has_usual_key() {
-            let Some(room) = self.out.space(&mut core.pool, REPLY_USUAL) else { return self.no_room(core) };
+        let no_block = self.out.is_idle() && core.pool.available() == 0;
+        if self.slots.is_empty() && request.has_usual_key() && !no_block {
+            let Some(room) = self.out.space(&mut core.pool, REPLY_USUAL) else {
+                return Step::stop(Stop::WaitOwn);
+            };
             let reply = execute(&mut core.keyspace, request, &mut room[..REPLY_USUAL]);
             self.out.wrote(reply.len);
             if let Some(value) = core.held(reply.value, reply.line_end) {
                 self.push_value(value);
             }
         } else {
-            if self.slots.is_full() {
+            // Behind others, longer than a block, or without one.
+            if self.must_wait(core) {
                 return Step::stop(Stop::WaitOwn);
             }
             let reply = execute(&mut core.keyspace, request, &mut core.scratch);
@@ -293,7 +308,7 @@ impl Session {
     }
 
     fn foreign(&mut self, core: &mut Core, owner: usize, request: &KeyRequest<'_>, used: usize) -> Step {
-        if self.slots.is_full() || self.out.is_full() {
+        if self.must_wait(core) || self.out.is_full() {
             return Step::stop(Stop::WaitOwn);
         }
         if !core.forward(owner, self.next_ticket(), request) {
@@ -312,7 +327,7 @@ impl Session {
 
     /// A command that every shard takes part in, or that one does which no key names.
     fn call(&mut self, core: &mut Core, call: Call, manner: Manner, used: usize) -> Step {
-        if self.slots.is_full() {
+        if self.must_wait(core) {
             return Step::stop(Stop::WaitOwn);
         }
         if !core.start_call(self.next_ticket(), call, manner) {
@@ -381,5 +396,6 @@ impl Session {
         self.called = false;
         self.input.clear();
         self.input_at = 0;
+        self.count(core);
     }
 }

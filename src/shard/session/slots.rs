@@ -58,6 +58,11 @@ impl Slots {
         self.waiting >= WAITING_MAX || self.held.len() >= HELD_MAX || self.value_bytes >= VALUES_MAX
     }
 
+    /// Bytes of text that wait.
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     /// The front slot can leave.
     pub fn front_is_ready(&self) -> bool {
         self.queue.front().is_some_and(|slot| !matches!(slot, Slot::Waiting))

@@ -96,7 +96,7 @@ impl Session {
             return Step { used: head_len, stop: Some(Stop::WaitOwn) };
         }
         // The reply is written before anything changes, so make sure it can be.
-        if self.slots.is_full() {
+        if self.must_wait(core) {
             return Step::stop(Stop::WaitOwn);
         }
         let keys = &mut core.keyspace;
@@ -157,7 +157,7 @@ impl Session {
                 self.mode = Mode::Value(receiving);
                 Step::on(n)
             }
-            State::Full(upload) if rest.len() >= line_end_len && !self.slots.is_full() => {
+            State::Full(upload) if rest.len() >= line_end_len && !self.must_wait(core) => {
                 let well_ended = matches!(&rest[..line_end_len], b"" | b"\r\n");
                 self.finish_value(core, receiving.request, receiving.owner, upload, well_ended);
                 Step::on(line_end_len)
