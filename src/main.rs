@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
 
 use ringcached::net::probe;
@@ -185,6 +185,7 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
         shutdown: signals::stop_this_process,
         ring_failed,
         started: Instant::now(),
+        limit_bytes: AtomicU64::new(options.memory_limit_bytes as u64),
         stopping: AtomicBool::new(false),
         report: {
             let reporter = Reporter::new(options, ports);

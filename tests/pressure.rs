@@ -23,6 +23,8 @@ on_shards! {
     clients_that_end_during_a_call
     more_slow_readers_than_blocks
     a_crowd_that_does_not_read
+    reports_that_nobody_reads
+    half_a_request_is_idle
 }
 
 /// Well-behaved round trips on `conn`, each within [`RESPONSIVE`].
@@ -366,4 +368,35 @@ fn a_crowd_that_does_not_read(shards: u32) {
     let answer: String =
         keys.split_whitespace().map(|key| format!("VALUE {key} 0 1000\r\n{value}\r\n")).collect();
     crowd[0].expect(format!("{answer}END\r\n"));
+}
+
+/// Reports come from the heap, so a client that asks for them and does not read must be stopped like any other.
+fn reports_that_nobody_reads(shards: u32) {
+    let server = Server::start(shards, &[]);
+    let mut other = server.connect();
+    other.stats("");
+    let before_bytes = server.resident_bytes();
+    let mut greedy = server.connect();
+    for _ in 0..20 {
+        greedy.send_some("stats settings\r\n".repeat(5_000).as_bytes());
+        other.ask("get a\r\n", "END\r\n");
+    }
+    let grown = server.resident_bytes().saturating_sub(before_bytes);
+    assert!(grown < 8 << 20, "reports nobody reads took {grown} bytes");
+}
+
+/// A client that sent a part of a request and nothing more is as idle as one that sent nothing.
+fn half_a_request_is_idle(shards: u32) {
+    let server = Server::start(shards, &["-o", "idle_timeout=1"]);
+    let halves: [&[u8]; 4] =
+        [b"get a", b"\x80\x01\0\x01", b"set a 0 0 100\r\nabc", b"set b 0 0 100000\r\nabc"];
+    let mut conns = halves.map(|half| {
+        let mut conn = server.connect();
+        conn.send(half);
+        conn
+    });
+    conns.iter_mut().for_each(Conn::expect_closed);
+    let kicked =
+        wait_for("the count", || Some(server.connect().stat("idle_kicks")).filter(|kicks| *kicks >= 4));
+    assert_eq!(kicked, 4);
 }

@@ -22,8 +22,8 @@ pub enum Call {
     Stats(Topic),
     /// Count by key prefix, or not.
     Detail(bool),
-    /// Keep to this many bytes for items, over all shards.
-    Limit(u64),
+    /// Keep to `Settings::limit_bytes`, which has changed.
+    Limit,
     /// Look for overdue items now.
     Crawl,
     /// List some keys.
@@ -46,7 +46,7 @@ impl Call {
             Call::ResetStats => [RESET, 0, 0],
             Call::Stats(topic) => [STATS, topic as u64, 0],
             Call::Detail(on) => [DETAIL, on.into(), 0],
-            Call::Limit(bytes) => [LIMIT, bytes, 0],
+            Call::Limit => [LIMIT, 0, 0],
             Call::Crawl => [CRAWL, 0, 0],
             Call::List(step) => {
                 let [first, second] = step.encode();
@@ -63,7 +63,7 @@ impl Call {
             RESET => Some(Call::ResetStats),
             STATS => Topic::numbered(first as u32).map(Call::Stats),
             DETAIL => Some(Call::Detail(first != 0)),
-            LIMIT => Some(Call::Limit(first)),
+            LIMIT => Some(Call::Limit),
             CRAWL => Some(Call::Crawl),
             LIST => ListingStep::decode([first, second]).map(Call::List),
             _ => None,
@@ -206,7 +206,7 @@ impl Core {
         let words: Box<[u8]> = match done.call {
             Call::Stats(topic) => (self.settings.report)(topic, &reports).into(),
             Call::ResetStats => text::RESET.into(),
-            Call::Limit(_) if refused => text::MEMORY_LIMIT_NOT_ADJUSTED.into(),
+            Call::Limit if refused => text::MEMORY_LIMIT_NOT_ADJUSTED.into(),
             _ => text::OK.into(),
         };
         let text = match (done.manner, done.call) {
@@ -247,7 +247,7 @@ mod tests {
             Call::ResetStats,
             Call::Stats(Topic::Slabs),
             Call::Detail(true),
-            Call::Limit(u64::MAX),
+            Call::Limit,
             Call::Crawl,
             Call::List(step),
         ] {

@@ -36,6 +36,8 @@ pub struct Core {
     /// At so many the shard is crowded: each session is held to the least it can go on with. Plenty for ordinary pipelines; it
     /// bounds what clients that do not read can take.
     pub waiting_bytes_max: usize,
+    /// Commands without effect that the log has been told of, a handful at most.
+    pub said: Vec<&'static str>,
     /// Values that have been sent and go back to their stores at the end of the step.
     pub released: Vec<Held>,
     /// Where a reply is written that must wait for others, or is longer than a block.

@@ -76,6 +76,7 @@ impl Shard {
             || self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_resting())
             || !self.shared_waiters.is_empty()
             || self.core.out.has_late()
+            || !self.core.calls.todo.is_empty()
         {
             return false;
         }

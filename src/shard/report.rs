@@ -10,6 +10,7 @@ use super::upkeep::STORE_STEP;
 use crate::net::{DatagramSocket, listener};
 use crate::store::LimitError;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
 
 impl Shard {
     /// Does this shard's part of a call; what it has to say, if it is a report.
@@ -29,7 +30,7 @@ impl Shard {
                 }
             }
             Call::Detail(on) => core.keyspace.count_prefixes(on),
-            Call::Limit(bytes) => return self.limit_store(bytes as usize / self.core.shards),
+            Call::Limit => return self.limit_store(),
             Call::Crawl => core.keyspace.store.crawl_soon(),
             Call::List(step) => return Some(Part::Listed(step.run(&mut core.keyspace))),
             Call::Stats(topic) => return Some(Part::Report(Box::new(self.snapshot(topic)))),
@@ -38,7 +39,8 @@ impl Shard {
     }
 
     /// A new limit for the store; as near as it comes to one that is too low.
-    fn limit_store(&mut self, bytes: usize) -> Option<Part> {
+    fn limit_store(&mut self) -> Option<Part> {
+        let bytes = self.core.settings.limit_bytes.load(Ordering::Acquire) as usize / self.core.shards;
         let store = &mut self.core.keyspace.store;
         let result = match store.set_limit(bytes) {
             Err(LimitError::TooSmall { least_bytes, .. }) => store.set_limit(least_bytes),

@@ -5,7 +5,7 @@ use super::snapshot::{Snapshot, Topic};
 use crate::options::Protocol;
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The shard clock's first second; 1 is before the start.
@@ -55,6 +55,9 @@ pub struct Settings {
     pub ring_failed: fn(usize, &std::io::Error),
     /// Where shards start counting time.
     pub started: Instant,
+    /// The limit of memory that was asked for last (`cache_memlimit`), over all shards. Each takes it from here when it is told
+    /// to look, so that all end with the same one in whatever order they hear of two.
+    pub limit_bytes: AtomicU64,
     /// The server stops: no new connections, answer what has arrived.
     pub stopping: AtomicBool,
 }

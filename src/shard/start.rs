@@ -211,6 +211,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
         pool,
         settings,
         calls: Calls::default(),
+        said: Vec::new(),
         waiting_bytes: 0,
         waiting_bytes_max: plan.waiting_bytes,
         released: Vec::new(),

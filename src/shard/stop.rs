@@ -69,8 +69,8 @@ impl Shard {
         for index in 0..self.conns.places() {
             let Some(conn) = self.conns.get(index) else { continue };
             conn.reason = Reason::Shutdown;
-            // Somebody who watches has asked for no answer.
-            if at_once || conn.session.as_ref().is_some_and(|session| session.is_watching()) {
+            // Somebody who watches has asked for no answer, and a listing may have a long way to go.
+            if at_once || conn.session.as_ref().is_some_and(|session| session.is_streaming()) {
                 conn.life = Life::Dead;
             } else if conn.life == Life::Open {
                 conn.life = Life::Closing;

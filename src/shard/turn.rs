@@ -76,7 +76,8 @@ impl Shard {
     }
 
     fn enter(&mut self, wait: Option<Duration>) -> std::io::Result<()> {
-        let shared = !self.shared_waiters.is_empty() || self.core.out.has_late();
+        let shared =
+            !self.shared_waiters.is_empty() || self.core.out.has_late() || !self.core.calls.todo.is_empty();
         let wait = match wait {
             _ if !self.resume.is_empty() || self.core.keyspace.journal.has_news() => None,
             _ if shared && self.core.pool.available() > 0 => Some(SHARED_WAIT),

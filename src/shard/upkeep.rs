@@ -46,7 +46,7 @@ impl Shard {
             let (now_s, limit_s) = (self.core.keyspace.now_s, self.core.settings.idle_timeout_s);
             let Some(conn) = self.conns.get(index) else { continue };
             if conn.life == Life::Open
-                && conn.session.is_none()
+                && conn.session.as_ref().is_none_or(|session| session.waits_for_client())
                 && now_s.saturating_sub(conn.last_command_s) > limit_s
             {
                 conn.life = Life::Dead;

@@ -30,7 +30,7 @@ fn vivifying(shards: u32) {
             ("mg g T5000 t N1000\r\n", "HD t5000 W\r\n"),
             ("mg g t\r\n", "HD t~1000 Z"),
             ("mg h N1000 R5000 t\r\n", "HD t1000 W\r\n"),
-            ("mg i N0 C1 v\r\n", "VA 0 W\r\n\r\n"),
+            ("mg i N0 C123456 v\r\n", "VA 0 W\r\n\r\n"),
             ("md i\r\nmg i N0\r\n", "HD\r\nHD W\r\n"),
             ("set i 0 0 1\r\nx\r\nmg i\r\n", "STORED\r\nHD\r\n"),
             ("add j 0 0 1\r\nx\r\nmg j N0\r\n", "STORED\r\nHD\r\n"),
@@ -138,10 +138,10 @@ fn stored_stale(shards: u32) {
 
 /// However many clients find an item missing, stale or about to end, one is told to refresh it.
 fn stampedes(shards: u32) {
-    const CLIENTS: usize = 200;
-    const ASKS: usize = 5;
+    const CLIENTS: usize = 1000;
+    const ASKS: usize = 1;
     const THREADS: usize = 4;
-    let server = Server::start(shards, &[]);
+    let server = Server::start(shards, &["-c", "2000"]);
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
     let stampede = |clients: &mut [Conn], request: &str, won: &str, others: &str| {
         let start = Barrier::new(THREADS);

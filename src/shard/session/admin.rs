@@ -7,13 +7,15 @@ use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
 use crate::shard::listing::Style;
 use crate::shard::snapshot::Topic;
+use std::sync::atomic::Ordering;
 
 impl Session {
     /// Does what `admin` asks for; with `noreply` says nothing.
     pub(super) fn admin(&mut self, core: &mut Core, admin: Admin, noreply: bool, used: usize) -> Step {
         match admin {
             Admin::MemoryLimit { mib } => {
-                self.call(core, Call::Limit(u64::from(mib) << 20), Manner::Text { noreply }, used)
+                core.settings.limit_bytes.store(u64::from(mib) << 20, Ordering::Release);
+                self.call(core, Call::Limit, Manner::Text { noreply }, used)
             }
             // They answer without end, and who asked may be somebody else's name.
             Admin::Watch(_) | Admin::Dump { .. } if self.standing.datagram => {
@@ -24,7 +26,11 @@ impl Session {
             Admin::Crawl(_) => self.call(core, Call::Crawl, Manner::Text { noreply }, used),
             Admin::Dump { form, classes } => self.dump_keys(core, form, classes, used),
             Admin::NoEffect(name) => {
-                (core.settings.say)(&format!("`{name}` has no effect here"));
+                // Once: a script that tunes every minute need not fill a log.
+                if !core.said.contains(&name) {
+                    core.said.push(name);
+                    (core.settings.say)(&format!("`{name}` has no effect here"));
+                }
                 self.reply(core, if noreply { b"" } else { text::OK }, used)
             }
         }

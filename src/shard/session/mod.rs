@@ -36,8 +36,11 @@ use storage::Receiving;
 /// Keys one session may run in one turn, whatever the number of requests they come in: the bound of a large multi-get.
 pub const KEYS_PER_TURN: u32 = 512;
 
+/// Foreign requests for keys beyond 250 bytes that may be outstanding: each answer may bring the key back.
+const LONG_KEYS_WAITING_MAX: usize = 4;
+
 /// Bytes of buffers that a session keeps while it is idle.
-const SPARE_BYTES: usize = 16 * 1024;
+const SPARE_BYTES: usize = 2 * 1024;
 
 /// Why a session stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +88,7 @@ impl Mode {
     /// Nothing can be done before more bytes come.
     fn needs_input(&self) -> bool {
         match self {
-            Mode::Value(receiving) => !receiving.is_complete(),
+            Mode::Value(receiving) => receiving.needs_input(),
             Mode::Dump(_) | Mode::Watch => false,
             _ => true,
         }
@@ -166,6 +169,12 @@ impl Session {
     /// The oldest reply is ready to leave.
     pub fn has_reply_ready(&self) -> bool {
         self.slots.front_is_ready()
+    }
+
+    /// Nothing happens before the client sends more: it has nothing outstanding and nothing to read.
+    pub fn waits_for_client(&self) -> bool {
+        let idle_mode = matches!(self.mode, Mode::Start | Mode::Keys { .. } | Mode::Value(_) | Mode::Skip(_));
+        idle_mode && self.slots.is_empty() && self.out.is_idle() && !self.called
     }
 
     /// Gives back the memory that an unusual load has left in an idle session.
@@ -308,7 +317,8 @@ impl Session {
     }
 
     fn foreign(&mut self, core: &mut Core, owner: usize, request: &KeyRequest<'_>, used: usize) -> Step {
-        if self.must_wait(core) || self.out.is_full() {
+        let too_many_long = !request.has_usual_key() && self.slots.waiting() >= LONG_KEYS_WAITING_MAX;
+        if self.must_wait(core) || self.out.is_full() || too_many_long {
             return Step::stop(Stop::WaitOwn);
         }
         if !core.forward(owner, self.next_ticket(), request) {
@@ -327,7 +337,8 @@ impl Session {
 
     /// A command that every shard takes part in, or that one does which no key names.
     fn call(&mut self, core: &mut Core, call: Call, manner: Manner, used: usize) -> Step {
-        if self.must_wait(core) {
+        // Its answer may be long, and takes memory of the heap until it is sent.
+        if self.must_wait(core) || self.out.is_full() || (core.is_crowded() && !self.out.is_idle()) {
             return Step::stop(Stop::WaitOwn);
         }
         if !core.start_call(self.next_ticket(), call, manner) {

@@ -18,7 +18,7 @@ pub const HELD_MAX: usize = 64 * 1024;
 pub const VALUES_MAX: usize = 256 * 1024;
 
 /// Bytes that an empty buffer keeps.
-const SPARE_BYTES: usize = 16 * 1024;
+const SPARE_BYTES: usize = 2 * 1024;
 
 /// A reply to be.
 pub enum Slot {
@@ -56,6 +56,11 @@ impl Slots {
     /// No further request may be taken now.
     pub fn is_full(&self) -> bool {
         self.waiting >= WAITING_MAX || self.held.len() >= HELD_MAX || self.value_bytes >= VALUES_MAX
+    }
+
+    /// Answers outstanding.
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// Bytes of text that wait.

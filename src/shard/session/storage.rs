@@ -44,9 +44,13 @@ impl Receiving {
         Box::new(Receiving { request: OwnedRequest::new(request), owner, state })
     }
 
-    /// Nothing of it is still to be received.
-    pub(super) fn is_complete(&self) -> bool {
-        matches!(self.state, State::Full(_)) && line_end_len(&self.request.borrow().form) == 0
+    /// Nothing can be done before more of it comes.
+    pub(super) fn needs_input(&self) -> bool {
+        match self.state {
+            State::Asked => false,
+            State::Filling(_) => true,
+            State::Full(_) => line_end_len(&self.request.borrow().form) > 0,
+        }
     }
 
     /// Gives the memory back.

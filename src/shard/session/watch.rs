@@ -12,6 +12,11 @@ impl Session {
         matches!(self.mode, Mode::Watch)
     }
 
+    /// The connection is sent what has no end yet: a log or a listing.
+    pub fn is_streaming(&self) -> bool {
+        matches!(self.mode, Mode::Watch | Mode::Dump(_))
+    }
+
     /// `watch`
     pub(super) fn watch(&mut self, core: &mut Core, kinds: WatchKinds, used: usize) -> Step {
         // What is on its way is the answer to an earlier packet, if not yet known to have arrived.
