@@ -16,7 +16,7 @@ use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
-use ringcached::operate::{daemon, limits, portfile, privileges};
+use ringcached::operate::{daemon, limits, memory, portfile, privileges};
 use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::plan::Plan;
@@ -70,6 +70,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
     let hasher = Hasher::random();
+    let large_pages = options.large_pages;
     let store = store_config(&options, &plan, &hasher);
     let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
     let ports = Ports { tcp: first_port(&sockets.tcp), udp: first_port(&sockets.udp) };
@@ -81,6 +82,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
     );
     log::line(Level::Always, format_args!("{plan}"));
+    say_about_memory(&plan, large_pages);
     for notice in &running.notices {
         log::line(Level::Always, format_args!("{notice}"));
     }
@@ -105,6 +107,17 @@ fn reload(users: Option<&Users>) {
         Some(Err(error)) => {
             log::line(Level::Always, format_args!("SIGHUP: {error}; the users are the same as before"))
         }
+    }
+}
+
+/// What the kernel makes of the plan.
+fn say_about_memory(plan: &Plan, large_pages: bool) {
+    log::line(Level::Always, format_args!("{}", memory::page_sizes(large_pages)));
+    let available_bytes = memory::available_bytes();
+    if let Some(warning) =
+        memory::too_much(plan.limit_bytes as u64, plan.fixed_bytes() as u64, available_bytes)
+    {
+        log::line(Level::Always, format_args!("{warning}"));
     }
 }
 
@@ -135,10 +148,10 @@ fn store_config(options: &Options, plan: &Plan, hasher: &Hasher) -> StoreConfig 
     }
 }
 
-/// How far `cache_memlimit` may raise a shard's limit: its share of the machine. Explicit huge pages are set aside at the
+/// How far `cache_memlimit` may raise a shard's limit: its share of the memory there is. Explicit huge pages are set aside at the
 /// start, so there it may not.
 fn limit_max_bytes(options: &Options, plan: &Plan) -> usize {
-    let share = limits::machine_memory_bytes() as usize / plan.shards;
+    let share = memory::available_bytes() as usize / plan.shards;
     if options.large_pages { plan.store_bytes } else { share.max(plan.store_bytes) }
 }
 

@@ -55,11 +55,6 @@ pub fn raise_open_files(conn_limit: u32, shards: usize) -> Result<(), LimitError
     })
 }
 
-/// The memory of the machine, in bytes; 0 if the kernel does not say.
-pub fn machine_memory_bytes() -> u64 {
-    nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total())
-}
-
 /// Raises the limit of locked memory as far as this process may, and returns it in bytes, `u64::MAX` = none. `-k` needs it,
 /// and so do buffers registered with a ring.
 pub fn raise_locked_memory() -> Result<u64, LimitError> {

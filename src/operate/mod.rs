@@ -1,5 +1,5 @@
 //! What an operator sees and touches. So far the process itself: what it says (`log`), the resources it may use
-//! (`limits`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
+//! (`limits`, `memory`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
 //! about it (`pidfile`, `portfile`), what it listens on (`sockets`) and how it is told to stop (`signals`); who may use it
 //! (`users`); and the text of `stats` (`stats`).
 //!
@@ -10,6 +10,7 @@ pub mod addresses;
 pub mod daemon;
 pub mod limits;
 pub mod log;
+pub mod memory;
 pub mod pidfile;
 pub mod portfile;
 pub mod privileges;

@@ -1,0 +1,102 @@
+//! The memory there is, and the pages the kernel makes of it: what the operator should know before the first item comes.
+
+use std::fs;
+use std::path::Path;
+
+/// Bytes this process may have: the machine's memory, or what its control group allows if that is less. 0 if the kernel does not
+/// say.
+pub fn available_bytes() -> u64 {
+    let machine = nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total());
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    group_limits(&groups, |path| fs::read_to_string(path).ok()).fold(machine, u64::min)
+}
+
+/// The limits of the control groups in the text of /proc/self/cgroup, of version 1 and 2 (cgroups(7)). In a container the
+/// group's own folder may be the root of what is mounted, so that is looked at too.
+fn group_limits(groups: &str, read: impl Fn(&Path) -> Option<String>) -> impl Iterator<Item = u64> {
+    groups.lines().flat_map(move |line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { return Vec::new() };
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            list if list.split(',').any(|name| name == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => return Vec::new(),
+        };
+        let own = format!("{root}{group}/{file}");
+        let paths = [own, format!("{root}/{file}")];
+        // `max`, no limit, is no number.
+        paths.iter().filter_map(|path| read(Path::new(path))?.trim().parse().ok()).collect()
+    })
+}
+
+/// A sentence when `-m` and the fixed budget together are more than there is.
+pub fn too_much(limit_bytes: u64, fixed_bytes: u64, available_bytes: u64) -> Option<String> {
+    let mib = |bytes: u64| bytes >> 20;
+    (available_bytes > 0 && limit_bytes + fixed_bytes > available_bytes).then(|| {
+        format!(
+            "warning: -m {} and the fixed budget of {} MiB are more than the {} MiB this process may have: lower -m, or it \
+             will be paged out or killed when it is full",
+            mib(limit_bytes),
+            mib(fixed_bytes),
+            mib(available_bytes)
+        )
+    })
+}
+
+/// A sentence about the pages the items will lie in. `explicit`: huge pages were asked for (`-L`); where they could not be had,
+/// the store has said so.
+pub fn page_sizes(explicit: bool) -> String {
+    let text = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    let pages = match (explicit, chosen(&text)) {
+        (true, _) => "explicit huge pages for items (-L), as far as they are set aside",
+        (false, Some("always" | "madvise")) => "transparent huge pages for items, as the kernel finds them",
+        (false, Some(_)) => {
+            "small pages for items: the kernel is told never to use transparent huge pages \
+             (/sys/kernel/mm/transparent_hugepage/enabled)"
+        }
+        (false, None) => "small pages for items: this kernel has no transparent huge pages",
+    };
+    format!("memory: {pages}")
+}
+
+/// The word in brackets.
+fn chosen(text: &str) -> Option<&str> {
+    text.split_once('[')?.1.split_once(']').map(|(word, _)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_both_versions_are_found() {
+        let files = |path: &Path| match path.to_str()? {
+            "/sys/fs/cgroup/memory/a/memory.limit_in_bytes" => Some("4096\n".to_string()),
+            "/sys/fs/cgroup/b/memory.max" => Some("max\n".to_string()),
+            "/sys/fs/cgroup/memory.max" => Some("8192\n".to_string()),
+            _ => None,
+        };
+        let limits = |groups: &str| group_limits(groups, files).collect::<Vec<u64>>();
+        assert_eq!(limits("5:cpu,memory:/a\n2:cpuset:/\n"), [4096]);
+        assert_eq!(limits("0::/b\n"), [8192]);
+        assert_eq!(limits("nonsense\n0::/missing\n"), [8192]);
+        assert_eq!(limits(""), []);
+    }
+
+    #[test]
+    fn too_much_memory_is_said() {
+        assert_eq!(too_much(10 << 20, 1 << 20, 11 << 20), None);
+        assert_eq!(too_much(10 << 20, 1 << 20, 0), None);
+        let said = too_much(11 << 20, 1 << 20, 11 << 20).expect("a sentence");
+        assert!(said.contains("-m 11 ") && said.contains("the 11 MiB"), "{said}");
+    }
+
+    #[test]
+    fn the_chosen_word_is_in_brackets() {
+        assert_eq!(chosen("always [madvise] never\n"), Some("madvise"));
+        assert_eq!(chosen(""), None);
+        assert!(page_sizes(true).contains("-L") && page_sizes(false).starts_with("memory: "));
+    }
+}
