@@ -1,0 +1,162 @@
+//! One server under replay: its connections, what it answered, and what is counted of that.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+
+use crate::connection::{Connection, Written};
+use crate::content;
+use crate::request::{Op, Request};
+use crate::series::Series;
+use crate::server::Server;
+
+/// What was asked of a server and how it went, for one part of the workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The part's name.
+    pub part: &'static str,
+    /// Reads.
+    pub gets: u64,
+    /// Reads of what was not there.
+    pub misses: u64,
+    /// Stores and removals, those after misses included.
+    pub writes: u64,
+    /// Those of them that the server would not do.
+    pub refused: u64,
+}
+
+impl Counts {
+    /// Misses for each get; 0 without gets.
+    pub fn miss_ratio(&self) -> f64 {
+        if self.gets == 0 { 0.0 } else { self.misses as f64 / self.gets as f64 }
+    }
+}
+
+/// A server and its state in the replay.
+pub struct Target {
+    /// How reports call it.
+    pub name: String,
+    /// Size of the cache, where the replay set it.
+    pub memory_mib: Option<u64>,
+    /// The process, where the replay started it.
+    pub server: Option<Server>,
+    /// Counts of each part of the workload, in the order of their first request.
+    pub parts: Vec<Counts>,
+    /// Misses over the run.
+    pub series: Series,
+    connections: Vec<Connection>,
+    /// For each request of the window under way, whether it was a get that missed.
+    missed: Vec<bool>,
+}
+
+impl Target {
+    /// A target at `address`, with `connections` connections.
+    pub fn open(name: String, address: SocketAddr, connections: usize) -> Result<Target> {
+        let opened: Result<_> = (0..connections).map(|_| Connection::open(address)).collect();
+        Ok(Target {
+            connections: opened.with_context(|| name.clone())?,
+            name,
+            memory_mib: None,
+            server: None,
+            parts: Vec::new(),
+            series: Series::new(),
+            missed: Vec::new(),
+        })
+    }
+
+    /// A key has one connection, so that its requests stay in order.
+    fn connection(&mut self, key: &str) -> &mut Connection {
+        let count = self.connections.len() as u64;
+        let chosen = if count == 1 { 0 } else { content::key_hash(key) % count };
+        &mut self.connections[chosen as usize]
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.connections.iter_mut().try_for_each(Connection::send).with_context(|| self.name.clone())
+    }
+
+    /// Sends the gets of `window`.
+    pub fn send_gets(&mut self, window: &[Request]) -> Result<()> {
+        for request in window.iter().filter(|request| request.op == Op::Get) {
+            self.connection(&request.key).ask_get(&request.key);
+        }
+        self.send()
+    }
+
+    /// Reads their answers and notes which missed.
+    pub fn read_gets(&mut self, window: &[Request]) -> Result<()> {
+        self.missed.clear();
+        for request in window {
+            let is_get = request.op == Op::Get;
+            let missed = is_get && !self.read_get(&request.key)?;
+            self.missed.push(missed);
+            if is_get {
+                let counts = self.counts(request.part);
+                counts.gets += 1;
+                counts.misses += u64::from(missed);
+                self.series.note(missed);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_get(&mut self, key: &str) -> Result<bool> {
+        self.connection(key).read_get(key).with_context(|| self.name.clone())
+    }
+
+    /// Sends the writes of `window` and a store for each get that missed, in the order of the window.
+    pub fn send_writes(&mut self, window: &[Request]) -> Result<()> {
+        for (i, request) in window.iter().enumerate() {
+            match request.op {
+                Op::Get if !self.missed[i] => {}
+                Op::Get | Op::Set => {
+                    let (value_len, ttl_s) = (request.value_len(), request.ttl_s);
+                    self.connection(&request.key).ask_set(&request.key, value_len, ttl_s);
+                }
+                Op::Delete => self.connection(&request.key).ask_delete(&request.key),
+            }
+        }
+        self.send()
+    }
+
+    /// Reads what became of them.
+    pub fn read_writes(&mut self, window: &[Request]) -> Result<()> {
+        for (i, request) in window.iter().enumerate() {
+            if request.op == Op::Get && !self.missed[i] {
+                continue;
+            }
+            let key = &request.key;
+            let written = self.connection(key).read_written(key).with_context(|| self.name.clone())?;
+            let counts = self.counts(request.part);
+            counts.writes += 1;
+            counts.refused += u64::from(written == Written::Refused);
+        }
+        Ok(())
+    }
+
+    fn counts(&mut self, part: &'static str) -> &mut Counts {
+        let known = self.parts.iter().rposition(|counts| counts.part == part);
+        let at = known.unwrap_or_else(|| {
+            self.parts.push(Counts { part, ..Counts::default() });
+            self.parts.len() - 1
+        });
+        &mut self.parts[at]
+    }
+
+    /// All parts together.
+    pub fn total(&self) -> Counts {
+        let mut total = Counts { part: "all", ..Counts::default() };
+        for counts in &self.parts {
+            total.gets += counts.gets;
+            total.misses += counts.misses;
+            total.writes += counts.writes;
+            total.refused += counts.refused;
+        }
+        total
+    }
+
+    /// Items the server says it holds.
+    pub fn items(&mut self) -> Result<u64> {
+        self.connections[0].stat("curr_items").with_context(|| self.name.clone())
+    }
+}
