@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 
-use crate::request::{Op, Request};
+use crate::request::Request;
 use crate::target::Target;
 
 /// Most requests of a window: at 250 bytes of key their lines fit a socket's buffers, so sending them never waits for
@@ -68,6 +68,7 @@ pub fn run(
 mod tests {
     use super::*;
     use crate::fake_server::{FakeServer, Fault};
+    use crate::request::Op;
     use crate::target::Counts;
 
     /// Requests written as `g`, `s` or `d` and a key, all of 20 bytes.
