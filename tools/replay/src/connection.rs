@@ -71,6 +71,9 @@ impl Connection {
 
     /// Sends what was asked.
     pub fn send(&mut self) -> Result<()> {
+        if self.asked.is_empty() {
+            return Ok(());
+        }
         self.answers.get_mut().write_all(&self.asked).context("sending requests")?;
         self.asked.clear();
         Ok(())

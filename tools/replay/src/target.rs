@@ -1,5 +1,6 @@
 //! One server under replay: its connections, what it answered, and what is counted of that.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
@@ -45,8 +46,12 @@ pub struct Target {
     /// Misses over the run.
     pub series: Series,
     connections: Vec<Connection>,
-    /// For each request of the window under way, whether it was a get that missed.
-    missed: Vec<bool>,
+    /// Requests of this round of the window: places in it.
+    round: Vec<usize>,
+    /// Those of them that write: a set, a delete, or a get that missed.
+    writes: Vec<usize>,
+    /// Gets of a key that this round found missing: they are not counted yet and make the next round.
+    again: Vec<usize>,
 }
 
 impl Target {
@@ -60,7 +65,9 @@ impl Target {
             server: None,
             parts: Vec::new(),
             series: Series::new(),
-            missed: Vec::new(),
+            round: Vec::new(),
+            writes: Vec::new(),
+            again: Vec::new(),
         })
     }
 
@@ -75,27 +82,52 @@ impl Target {
         self.connections.iter_mut().try_for_each(Connection::send).with_context(|| self.name.clone())
     }
 
-    /// Sends the gets of `window`.
+    /// Before a window of `requests`: all of them are in its first round.
+    pub fn begin(&mut self, requests: usize) {
+        self.again.clear();
+        self.again.extend(0..requests);
+    }
+
+    /// Whether the window needs another round here.
+    pub fn has_more(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// Begins a round of `window` and sends its gets.
     pub fn send_gets(&mut self, window: &[Request]) -> Result<()> {
-        for request in window.iter().filter(|request| request.op == Op::Get) {
-            self.connection(&request.key).ask_get(&request.key);
+        self.round = std::mem::take(&mut self.again);
+        self.writes.clear();
+        for i in 0..self.round.len() {
+            let request = &window[self.round[i]];
+            if request.op == Op::Get {
+                self.connection(&request.key).ask_get(&request.key);
+            }
         }
         self.send()
     }
 
-    /// Reads their answers and notes which missed.
+    /// Reads their answers and sorts out what is to be written and what is to be asked again.
     pub fn read_gets(&mut self, window: &[Request]) -> Result<()> {
-        self.missed.clear();
-        for request in window {
-            let is_get = request.op == Op::Get;
-            let missed = is_get && !self.read_get(&request.key)?;
-            self.missed.push(missed);
-            if is_get {
-                let counts = self.counts(request.part);
-                counts.gets += 1;
-                counts.misses += u64::from(missed);
-                self.series.note(missed);
+        let mut missing = HashSet::new();
+        for at in std::mem::take(&mut self.round) {
+            let request = &window[at];
+            if request.op != Op::Get {
+                self.writes.push(at);
+                continue;
             }
+            let missed = !self.read_get(&request.key)?;
+            if missing.contains(request.key.as_str()) {
+                self.again.push(at);
+                continue;
+            }
+            if missed {
+                missing.insert(request.key.as_str());
+                self.writes.push(at);
+            }
+            let counts = self.counts(request.part);
+            counts.gets += 1;
+            counts.misses += u64::from(missed);
+            self.series.note(missed);
         }
         Ok(())
     }
@@ -104,16 +136,14 @@ impl Target {
         self.connection(key).read_get(key).with_context(|| self.name.clone())
     }
 
-    /// Sends the writes of `window` and a store for each get that missed, in the order of the window.
+    /// Sends the writes of the round, in the order of the window.
     pub fn send_writes(&mut self, window: &[Request]) -> Result<()> {
-        for (i, request) in window.iter().enumerate() {
+        for i in 0..self.writes.len() {
+            let request = &window[self.writes[i]];
+            let connection = self.connection(&request.key);
             match request.op {
-                Op::Get if !self.missed[i] => {}
-                Op::Get | Op::Set => {
-                    let (value_len, ttl_s) = (request.value_len(), request.ttl_s);
-                    self.connection(&request.key).ask_set(&request.key, value_len, ttl_s);
-                }
-                Op::Delete => self.connection(&request.key).ask_delete(&request.key),
+                Op::Get | Op::Set => connection.ask_set(&request.key, request.value_len(), request.ttl_s),
+                Op::Delete => connection.ask_delete(&request.key),
             }
         }
         self.send()
@@ -121,13 +151,10 @@ impl Target {
 
     /// Reads what became of them.
     pub fn read_writes(&mut self, window: &[Request]) -> Result<()> {
-        for (i, request) in window.iter().enumerate() {
-            if request.op == Op::Get && !self.missed[i] {
-                continue;
-            }
-            let key = &request.key;
+        for at in std::mem::take(&mut self.writes) {
+            let Request { key, part, .. } = &window[at];
             let written = self.connection(key).read_written(key).with_context(|| self.name.clone())?;
-            let counts = self.counts(request.part);
+            let counts = self.counts(part);
             counts.writes += 1;
             counts.refused += u64::from(written == Written::Refused);
         }
