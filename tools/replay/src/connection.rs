@@ -3,7 +3,7 @@
 //!
 //! Values that come back are compared with [`content`]; a wrong one is an error, never a miss.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -87,7 +87,7 @@ impl Connection {
         }
         let value_len = announced_len(&self.line, key).ok_or_else(|| self.unexpected("get", key))?;
         self.value.resize(value_len + 2, 0);
-        self.answers.read_exact(&mut self.value).with_context(|| format!("reading the value of {key}"))?;
+        self.answers.read_exact(&mut self.value).map_err(unanswered)?;
         let (value, end) = self.value.split_at(value_len);
         if let Some(at) = content::first_difference(key, value) {
             bail!("wrong value: get {key} answered {value_len} bytes, and byte {at} is not what was stored");
@@ -135,7 +135,7 @@ impl Connection {
     fn read_line(&mut self) -> Result<()> {
         self.line.clear();
         let mut limited = (&mut self.answers).take(LINE_BYTES_MAX);
-        limited.read_until(b'\n', &mut self.line).context("reading an answer")?;
+        limited.read_until(b'\n', &mut self.line).map_err(unanswered)?;
         if !self.line.ends_with(b"\r\n") {
             bail!(
                 "the server closed the connection, or its answer is no line: `{}`",
@@ -148,6 +148,16 @@ impl Connection {
 
     fn unexpected(&self, asked: &str, key: &str) -> anyhow::Error {
         anyhow!("unexpected answer to {asked} {key}: `{}`", self.line.escape_ascii())
+    }
+}
+
+/// Says in words that the time to answer is over; the system calls it "try again".
+fn unanswered(error: std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            anyhow!("no answer within {ANSWER_WITHIN:?}: the server hangs")
+        }
+        _ => anyhow!("reading an answer: {error}"),
     }
 }
 
@@ -222,6 +232,12 @@ mod tests {
         connection.ask_get("a");
         connection.send().unwrap();
         assert!(connection.read_get("a").is_err());
+    }
+
+    #[test]
+    fn silence_is_named() {
+        let error = unanswered(ErrorKind::WouldBlock.into()).to_string();
+        assert!(error.contains("no answer within 30s"), "{error}");
     }
 
     #[test]
