@@ -11,6 +11,8 @@ use crate::report::Run;
 const SIZE_PIXELS: (u32, u32) = (900, 520);
 /// Free room above the highest point, as a part of it.
 const HEADROOM: f64 = 0.08;
+/// A line of at most so many points has a mark at each.
+const MARKED_MAX: usize = 32;
 
 /// A named line of points.
 struct Line {
@@ -76,7 +78,8 @@ fn draw(lines: &[Line], x_name: &str) -> Result<String> {
             .map_err(|error| fault(&error))?;
         for (i, line) in lines.iter().enumerate() {
             let style = Palette99::pick(i).stroke_width(2);
-            let series = LineSeries::new(line.points.iter().copied(), style).point_size(2);
+            let mark_pixels = if line.points.len() <= MARKED_MAX { 3 } else { 0 };
+            let series = LineSeries::new(line.points.iter().copied(), style.filled()).point_size(mark_pixels);
             let drawn = chart.draw_series(series).map_err(|error| fault(&error))?;
             let sample = move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], style);
             drawn.label(&line.name).legend(sample);
