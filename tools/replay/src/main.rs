@@ -22,6 +22,7 @@ mod trace;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -37,13 +38,15 @@ type Requests = Box<dyn Iterator<Item = Result<Request>>>;
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("handling of signals")?;
     let sizes: Vec<Option<u64>> =
         if args.memory.is_empty() { vec![None] } else { args.memory.iter().copied().map(Some).collect() };
     let mut runs = Vec::new();
     for memory_mib in sizes {
         let mut targets = targets(&args, memory_mib)?;
         let bar = progress_bar(&args.workload)?;
-        replay::run(requests(&args.workload, &bar)?, args.window as usize, &mut targets)?;
+        let requests = requests(&args.workload, &bar)?.map(unless_stopped);
+        replay::run(requests, args.window as usize, &mut targets)?;
         bar.finish_and_clear();
         for target in &mut targets {
             runs.push(report::of(target)?);
@@ -60,6 +63,16 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a signal asked the replay to end. It ends as after an error, so the servers it started end with it.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn unless_stopped(request: Result<Request>) -> Result<Request> {
+    if STOP.load(Ordering::Relaxed) {
+        bail!("stopped by a signal");
+    }
+    request
 }
 
 /// The servers of one run: those that are there, or those to be started with `memory_mib`.

@@ -143,6 +143,33 @@ fn a_value_that_is_not_the_stored_one_fails() {
     assert!(said.contains("wrong value: get a answered 10 bytes"), "{said}");
 }
 
+/// The processes that `pid` started, on its main thread.
+fn children(pid: u32) -> Vec<String> {
+    let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    listed.split_whitespace().map(String::from).collect()
+}
+
+#[test]
+fn a_signal_ends_the_servers_too() {
+    let server = RINGCACHED.to_str().expect("a path in UTF-8");
+    let command = format!("'{server}' -l 127.0.0.1 -p {{port}} -t 1");
+    let endless = ["loop", "--objects", "1000", "--requests", "1000000000000", "--start", &command];
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_replay"));
+    let mut replay = replay.args(endless).stderr(Stdio::null()).spawn().expect("replay");
+    let deadline = Instant::now() + LISTENS_WITHIN;
+    let started = loop {
+        match children(replay.id()).pop() {
+            Some(pid) => break pid,
+            None => assert!(Instant::now() < deadline, "no server after {LISTENS_WITHIN:?}"),
+        }
+        std::thread::sleep(POLL);
+    };
+    let signalled = Command::new("kill").arg(replay.id().to_string()).status().expect("kill");
+    assert!(signalled.success());
+    assert!(!replay.wait().expect("status").success());
+    assert!(!Path::new("/proc").join(&started).exists(), "server {started} is still there");
+}
+
 #[test]
 fn what_does_not_go_together_is_refused() {
     let folder = tempfile::tempdir().expect("temporary directory");
