@@ -70,7 +70,10 @@ pub struct Consumer {
 pub fn queue(capacity_bytes: usize) -> (Producer, Consumer) {
     let words = capacity_bytes.next_power_of_two() / 8;
     let zero = || Position(AtomicU64::new(0));
-    let memory = (0..words).map(|_| UnsafeCell::new(0)).collect();
+    // Zeroed by the allocator, which hands out fresh pages untouched: a queue that is never used costs no memory.
+    let zeroes: Box<[u64]> = vec![0; words].into();
+    // SAFETY: `UnsafeCell<u64>` has the layout of `u64` (it is `repr(transparent)`), and the box is nobody else's.
+    let memory = unsafe { Box::from_raw(Box::into_raw(zeroes) as *mut [UnsafeCell<u64>]) };
     let shared = Arc::new(Shared { tail: zero(), head: zero(), memory });
     (
         Producer { shared: shared.clone(), tail: 0, published: 0, head: 0, skipped: 0 },
