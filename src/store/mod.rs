@@ -237,7 +237,7 @@ impl Store {
             self.crawl(budget);
         }
         let limit_wanted = self.tend_limit(budget);
-        let table_wanted = self.table.resizing() || self.table.has_shrunk();
+        let table_wanted = self.table.resizing() || self.index_wanes();
         limit_wanted || table_wanted || self.slab.draining().is_some() || self.crawl_wanted()
     }
 

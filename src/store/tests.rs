@@ -5,6 +5,7 @@ mod long_keys;
 mod marks;
 pub(super) mod oracle;
 mod scan;
+mod shift;
 mod watch;
 
 use super::model::Random;
