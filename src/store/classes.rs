@@ -1,8 +1,12 @@
 //! The size classes of chunks: which sizes there are and which one a request gets.
 //!
-//! Sizes are multiples of the granule. Small ones lie one granule apart, larger ones grow by a factor, and
-//! each is widened as far as the number of chunks in a page allows, so the chunks tile the page. The largest
-//! class is a quarter of a page at most: beyond it a value goes on in further chunks (`chain.rs`), the last
+//! Sizes are multiples of the granule. The smallest lie one granule apart, larger ones grow by a factor, and
+//! each is widened as far as the number of chunks in a page allows, so the chunks tile the page. Up to
+//! [`FINE_BYTES_MAX`] the steps are half as wide: most items of most caches are smaller than that, and of few
+//! sizes. Steps as fine above it would cost a wide mix of sizes more than they save, as each class leaves about half
+//! a page idle.
+//!
+//! The largest class is a quarter of a page at most: beyond it a value goes on in further chunks (`chain.rs`), the last
 //! of which is of a fitting class again.
 
 use std::ops::RangeInclusive;
@@ -17,7 +21,10 @@ const PAGES_PER_CLASS: usize = 3;
 const CLASSES_MIN: usize = 4;
 
 /// A chunk serves a request well when it is larger by no more than one part in so many.
-const SURPLUS_DIVISOR: usize = 4;
+const SURPLUS_DIVISOR: usize = 6;
+
+/// The largest chunk that the next one exceeds by only half a step.
+const FINE_BYTES_MAX: usize = 2 << 10;
 
 /// The largest chunk, whatever the page size, unless a key needs more.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
@@ -44,7 +51,7 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// Classes from `smallest` to `largest` bytes. A factor that would need more than
+    /// Classes from `smallest` to `largest` bytes, each larger than the one before by at most `factor`, or a granule. A factor that would need more than
     /// [`CLASSES_MAX`] classes, or more than a third of the `pages` there are, is raised until they fit.
     pub fn new(
         pages: usize,
@@ -107,7 +114,8 @@ fn sizes(
         if size == largest {
             return sizes;
         }
-        let grown = (size as f64 * factor) as usize / granule_bytes * granule_bytes;
+        let step = if size < FINE_BYTES_MAX { (factor - 1.0) / 2.0 } else { factor - 1.0 };
+        let grown = (size as f64 * (1.0 + step)) as usize / granule_bytes * granule_bytes;
         next = grown.max(size + granule_bytes).min(largest);
     }
 }
@@ -135,6 +143,19 @@ mod tests {
                 assert!(class == 1 || classes.size(class - 1) < bytes);
             }
             assert_eq!(classes.class_of(largest + 1), classes.last());
+        }
+    }
+
+    /// The same for the sizes most items have, at its worst.
+    #[test]
+    fn rounding_wastes_least_where_most_items_are() {
+        for page in [64 << 10, 128 << 10, 256 << 10] {
+            let classes = Classes::new(1024, page, 8, (40, chunk_max(page, 0, 8)), 1.07);
+            for need in 264..2048 {
+                let size = classes.size(classes.class_of(need));
+                let waste = 1.0 - need as f64 / (page as f64 / (page / size) as f64);
+                assert!(waste < 0.06, "page {page}: {need} bytes in {size}");
+            }
         }
     }
 

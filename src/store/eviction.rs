@@ -30,7 +30,8 @@ pub struct Fifo {
     pub head: Loc,
     /// The oldest item.
     pub tail: Loc,
-    /// Bytes of the chunks of its items.
+    /// Its items, and the bytes of their chunks.
+    pub items: usize,
     pub bytes: usize,
 }
 
@@ -46,7 +47,7 @@ pub struct Queues {
 impl Queues {
     /// Empty queues.
     pub fn new() -> Queues {
-        let empty = Fifo { head: Loc::NONE, tail: Loc::NONE, bytes: 0 };
+        let empty = Fifo { head: Loc::NONE, tail: Loc::NONE, items: 0, bytes: 0 };
         Queues { small: empty, main: empty }
     }
 
@@ -63,6 +64,7 @@ impl Queues {
             slab.header_mut(queue.head).links.set_prev(loc);
         }
         queue.head = loc;
+        queue.items += 1;
         queue.bytes += bytes;
     }
 
@@ -70,7 +72,9 @@ impl Queues {
     pub fn remove(&mut self, slab: &mut Slab, loc: Loc, bytes: usize) {
         let links = slab.header(loc).links;
         self.relink(slab, loc, links.prev(), links.next());
-        self.of(slab.header(loc)).bytes -= bytes;
+        let queue = self.of(slab.header(loc));
+        queue.items -= 1;
+        queue.bytes -= bytes;
     }
 
     /// Puts `to`, whose header is a copy of `from`'s links and queue, in the place of `from`.

@@ -8,7 +8,7 @@
 use super::arena::Arena;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Pages of ghost for a hundred pages of table. At 31 fingerprints a line and a table load of 80 % that
+/// Pages of ghost for a hundred pages of table, that there is or may soon be (`reclaim.rs`). At 31 fingerprints a line and a table load of 80 % that
 /// remembers about two thirds as many items as there are.
 const PAGES_PER_100_TABLE_PAGES: usize = 15;
 
@@ -43,6 +43,11 @@ impl Ghost {
     /// Pages to add for a table of so many pages.
     pub fn pages_wanted(&self, table_pages: usize) -> usize {
         pages_for(table_pages).saturating_sub(self.pages.len())
+    }
+
+    /// True when it has more than twice the pages it wants for a table of so many: worth to forget everything for.
+    pub fn too_large(&self, table_pages: usize) -> bool {
+        self.pages.len() > 2 * pages_for(table_pages)
     }
 
     /// Gives up a page if it has more than it wants for a table of so many pages.

@@ -68,13 +68,15 @@ use slab::{GHOST_PAGE, Slab, TABLE_PAGE};
 use std::collections::HashMap;
 use table::Table;
 
-/// Pages the arena is cut into, about: page sizes are powers of two.
-const PAGES_AIMED_AT: usize = 1024;
-/// Smallest and largest page.
+/// Pages the arena is cut into, at least about: page sizes are powers of two. Each class in use leaves half a page
+/// idle on average, so many small pages waste less than few large ones.
+const PAGES_AIMED_AT: usize = 2048;
+/// Smallest and largest page. In the smallest the larger chunks tile badly already; the largest can be emptied within
+/// a millisecond.
 const PAGE_BYTES_MIN: usize = 16 << 10;
-const PAGE_BYTES_MAX: usize = 1 << 20;
-/// Most pages that are reserved for a limit that is raised: what looks at each of them stays fast. (A store that
-/// starts with more has more.)
+const PAGE_BYTES_MAX: usize = 256 << 10;
+/// Most pages, so that what looks at each of them stays fast; a limit beyond what they hold makes the pages larger
+/// than [`PAGE_BYTES_MAX`].
 const PAGES_MAX: usize = 1 << 16;
 /// Fewest pages that can work: table, ghost, reserve, one draining, and some for items.
 const PAGES_MIN: usize = 8;
@@ -235,7 +237,7 @@ impl Store {
             self.crawl(budget);
         }
         let limit_wanted = self.tend_limit(budget);
-        let table_wanted = self.table.resizing() || self.table.has_shrunk();
+        let table_wanted = self.table.resizing() || self.index_wanes();
         limit_wanted || table_wanted || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
@@ -421,10 +423,10 @@ impl Drop for Store {
     }
 }
 
-/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages, each with room for two chunks of
-/// `head_bytes`.
+/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages or, where these would be too
+/// large, up to [`PAGES_MAX`]; each with room for two chunks of `head_bytes`.
 fn page_bytes(limit_bytes: usize, head_bytes: usize) -> usize {
     let aimed_at = (limit_bytes / PAGES_AIMED_AT).max(1);
-    let bytes = (1usize << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
-    bytes.max((2 * head_bytes).next_power_of_two())
+    let usual = (1usize << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+    usual.max(limit_bytes.div_ceil(PAGES_MAX).next_power_of_two()).max((2 * head_bytes).next_power_of_two())
 }

@@ -10,8 +10,8 @@
 //! filled again by evictions in turn and a drain, in steps in proportion to the bytes stored since. When
 //! requests outrun that, a chunk much too large will do; only when there is none either is a page emptied in
 //! one go, the one that costs least, and items without another free chunk to move to are evicted out of turn.
-//! That last resort takes up to about 3 ms for a page of 1 MiB full of the smallest items; nothing else here
-//! takes 0.3 ms.
+//! That last resort takes up to about a millisecond for a page of 256 KiB full of the smallest items; nothing else
+//! here takes 0.3 ms.
 
 use super::Store;
 use super::arena::Loc;
@@ -57,6 +57,9 @@ const DRAIN_ATTEMPTS_MAX: usize = 4;
 /// Homes of the table moved per stored item while it grows. A growth by an eighth needs a quarter of the
 /// homes as many stores, in which the load rises by three percent.
 const HOMES_PER_STORE: usize = 4;
+
+/// Bytes of table for an item.
+const ENTRY_BYTES: u64 = 10;
 
 impl Store {
     /// A chunk of at least `bytes`. Its first bytes are garbage until the caller writes them. At most
@@ -130,11 +133,20 @@ impl Store {
 
     fn pages_wanted(&self) -> usize {
         self.table.pages_wanted()
-            + if self.may_evict { self.ghost.pages_wanted(self.table.page_count()) } else { 0 }
+            + if self.may_evict { self.ghost.pages_wanted(self.table_pages_to_come()) } else { 0 }
     }
 
-    /// Keeps the table ahead of its load, or gives up some of it while the limit is over: collects or gives
-    /// pages, one a call, and moves up to `homes` homes.
+    /// Pages the table has, or would need if the memory were full of items like those that came lately: the ghost
+    /// must remember that many at once when many small items replace few large ones.
+    fn table_pages_to_come(&self) -> usize {
+        let small = &self.queues.small;
+        let alike =
+            (self.slab.pages_held() as usize * small.items) as u64 * ENTRY_BYTES / small.bytes.max(1) as u64;
+        self.table.page_count().max(alike as usize)
+    }
+
+    /// Keeps the table ahead of its load, or gives up some of it while the limit is over or larger items have come to
+    /// want its memory: collects or gives pages, one a call, and moves up to `homes` homes.
     pub(super) fn tend_table(&mut self, homes: usize) {
         if self.table.resizing() {
             self.table.resize(&mut self.slab.arena, homes);
@@ -145,12 +157,8 @@ impl Store {
                 self.note_evicted(loc);
                 self.unlink_unindexed(loc);
             }
-        } else if self.slab.pages_over() > 0 || self.table.has_shrunk() {
-            let spare = self.table.spare_page();
-            match spare.or_else(|| self.ghost.spare_page(self.table.page_count())) {
-                Some(page) => self.slab.release_page(page),
-                None => self.table.begin_shrinking(),
-            }
+        } else if self.slab.pages_over() > 0 || self.index_wanes() {
+            self.shrink_index();
         } else if self.table.pages_wanted() > 0 {
             if self.slab.free_pages() > self.reserve_pages()
                 && let Some(page) = self.slab.take_page(TABLE_PAGE)
@@ -167,9 +175,29 @@ impl Store {
         }
     }
 
-    /// The same for one stored item.
+    /// True when the table has pages to give up, or table or ghost are large for the items there are and no page is free.
+    pub(super) fn index_wanes(&self) -> bool {
+        let too_large = || self.table.is_sparse() || self.ghost.too_large(self.table_pages_to_come());
+        self.table.has_shrunk() || (self.slab.free_pages() <= self.reserve_pages() && too_large())
+    }
+
+    /// Gives up a page of table or ghost, or starts to make the table smaller.
+    fn shrink_index(&mut self) {
+        let to_come = self.table_pages_to_come();
+        let mut spare = self.table.spare_page();
+        if spare.is_none() && (self.slab.pages_over() > 0 || self.ghost.too_large(to_come)) {
+            spare = self.ghost.spare_page(to_come);
+        }
+        match spare {
+            Some(page) => self.slab.release_page(page),
+            None => self.table.begin_shrinking(),
+        }
+    }
+
+    /// The same as `tend_table` for one stored item.
     pub(super) fn tend_table_for_store(&mut self) {
-        if self.table.resizing() || self.pages_wanted() > 0 || self.table.ready_to_grow() {
+        let grows = self.pages_wanted() > 0 || self.table.ready_to_grow();
+        if self.table.resizing() || grows || self.index_wanes() {
             self.tend_table(HOMES_PER_STORE);
         }
     }

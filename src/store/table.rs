@@ -38,6 +38,9 @@ const LOAD_MAX_PCT: usize = 92;
 /// Load a table may have after shrinking, in percent; it must not want to grow again at once.
 const LOAD_SHRUNK_PCT: usize = 75;
 
+/// Load below which the table is larger than its entries need, in percent; far from wanting to grow.
+const LOAD_SPARSE_PCT: usize = 40;
+
 /// One growth adds the pages there are, divided by this; shrinking likewise takes them away.
 const STEP_DIVISOR: usize = 8;
 
@@ -194,16 +197,26 @@ impl Table {
         !self.resizing() && self.pages.len() > self.pages_used()
     }
 
-    /// Starts to shrink by a step, if the entries leave that much room. The pages come from
-    /// [`Table::spare_page`] when it is done.
-    pub fn begin_shrinking(&mut self) {
+    /// True when a much smaller table would do: there were many more entries once.
+    pub fn is_sparse(&self) -> bool {
+        self.len * 100 < self.capacity() * LOAD_SPARSE_PCT && self.smaller().is_some()
+    }
+
+    /// The number of homes a step smaller, if the entries leave that much room.
+    fn smaller(&self) -> Option<u32> {
         let pages = self.pages_used();
         let fewer = pages - (pages / STEP_DIVISOR).max(1);
         if self.resizing() || fewer == 0 {
-            return;
+            return None;
         }
         let homes = self.homes_of(fewer);
-        if self.len * 100 <= homes as usize * BUCKET_ENTRIES * LOAD_SHRUNK_PCT {
+        (self.len * 100 <= homes as usize * BUCKET_ENTRIES * LOAD_SHRUNK_PCT).then_some(homes)
+    }
+
+    /// Starts to shrink by a step, if the entries leave that much room. The pages come from
+    /// [`Table::spare_page`] when it is done.
+    pub fn begin_shrinking(&mut self) {
+        if let Some(homes) = self.smaller() {
             (self.lower, self.boundary, self.shrinking) = (homes, 0, true);
         }
     }

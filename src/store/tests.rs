@@ -5,6 +5,7 @@ mod long_keys;
 mod marks;
 pub(super) mod oracle;
 mod scan;
+mod shift;
 mod watch;
 
 use super::model::Random;
@@ -85,6 +86,18 @@ fn small_items_are_dense() {
     let per_item = (16 << 20) as f64 / store.counters().curr_items as f64;
     assert!(store.counters().evictions > 100_000);
     assert!(per_item <= 88.0, "{per_item} bytes an item");
+}
+
+/// 32-byte keys, 1,000-byte values: the same.
+#[test]
+fn medium_items_are_dense() {
+    let mut store = store(64 << 20);
+    for i in 0..120_000u64 {
+        set(&mut store, format!("{i:032}").as_bytes(), &[7; 1000]).unwrap();
+    }
+    let per_item = (64 << 20) as f64 / store.counters().curr_items as f64;
+    assert!(store.counters().evictions > 50_000);
+    assert!(per_item <= 1_080.0, "{per_item} bytes an item");
 }
 
 #[test]

@@ -59,10 +59,10 @@ fn every_length_the_largest_chunk_holds_is_a_key() {
     assert_eq!(store.footprint().pages_items, 0);
 }
 
-/// From 256 MiB a shard the largest chunk is 64 KiB.
+/// From 512 MiB a shard the largest chunk is 64 KiB.
 #[test]
 fn keys_of_nearly_64_kib_fit_a_store_of_usual_size() {
-    let mut store = store(256 << 20);
+    let mut store = store(512 << 20);
     exercise(&mut store, &long_key(65_487));
     exercise(&mut store, &long_key(65_000));
     store.check();
