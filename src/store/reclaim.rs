@@ -37,6 +37,9 @@ const CRAWL_CHUNKS_STEP: usize = 128;
 const DRAIN_CHUNKS_MAX: usize = 512;
 const DRAIN_CHUNKS_STEP: usize = 32;
 
+/// Pages a step of the background work may empty; to choose one it looks at them all.
+const DRAINS_PER_STEP: usize = 4;
+
 /// Bytes to work through for the reserve per byte handed out while it is not full.
 const REFILL_FACTOR: usize = 3;
 
@@ -219,11 +222,14 @@ impl Store {
         }
     }
 
-    /// Goes on with a drain, or starts one that can refill the reserve, up to `chunks` chunks.
+    /// Goes on with a drain, or starts some that can refill the reserve, up to `chunks` chunks.
     pub(super) fn tend_reserve(&mut self, chunks: usize) {
-        let short = self.slab.free_pages() < self.pages_kept();
-        if self.slab.draining().is_some() || (short && self.begin_drain()) {
-            self.drain(chunks);
+        for _ in 0..DRAINS_PER_STEP {
+            let short = self.slab.free_pages() < self.pages_kept();
+            if self.slab.draining().is_none() && !(short && self.begin_drain()) {
+                return;
+            }
+            self.drain(chunks / DRAINS_PER_STEP);
         }
     }
 
