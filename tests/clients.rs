@@ -39,23 +39,6 @@ use crate::harness::Server;
 /// The longest a tour may take, in seconds, before it is ended; the first run of one in Go compiles it.
 const TOUR_PATIENCE_S: &str = "120";
 
-/// Runs each named `fn(shards: u32)` on 1 and 2 shards.
-macro_rules! on_1_and_2_shards {
-    ($($test:ident)*) => { $(
-        mod $test {
-            #[test]
-            fn on_1() {
-                super::$test(1)
-            }
-            #[test]
-            fn on_2() {
-                super::$test(2)
-            }
-        }
-    )* };
-}
-use on_1_and_2_shards;
-
 /// Tours on 1 and 2 shards: name of the test, what runs it, program and the arguments behind the port.
 macro_rules! tours {
     ($($test:ident: $language:ident $program:literal $($argument:literal)*;)*) => {

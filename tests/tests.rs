@@ -24,24 +24,28 @@
 //! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
 //! server of its own on a port the kernel chose. `tools/check` installs what the tests need and runs them all.
 
+/// Runs a `fn(shards: u32)` as one test for each of some counts of shards.
+macro_rules! on_counts {
+    ($test:ident $($name:ident $shards:literal)*) => {
+        mod $test {
+            $(
+                #[test]
+                fn $name() {
+                    super::$test($shards)
+                }
+            )*
+        }
+    };
+}
+
 /// Runs each named `fn(shards: u32)` on 1, 2 and 4 shards, as three tests.
 macro_rules! on_shards {
-    ($($test:ident)*) => { $(
-        mod $test {
-            #[test]
-            fn on_1() {
-                super::$test(1)
-            }
-            #[test]
-            fn on_2() {
-                super::$test(2)
-            }
-            #[test]
-            fn on_4() {
-                super::$test(4)
-            }
-        }
-    )* };
+    ($($test:ident)*) => { $(on_counts! { $test on_1 1 on_2 2 on_4 4 })* };
+}
+
+/// Runs each named `fn(shards: u32)` on 1 and 2 shards.
+macro_rules! on_1_and_2_shards {
+    ($($test:ident)*) => { $(on_counts! { $test on_1 1 on_2 2 })* };
 }
 
 mod harness;

@@ -245,7 +245,7 @@ pub const SLAB_GROWTH_FACTOR: OptionSpec = OptionSpec {
     default: "1.07",
     summary: "ratio of one slab class's chunk size to the next",
     details: "memcached's default is 1.25. Here it is smaller because more classes cost nothing: eviction spans all of \
-              them, and the finer steps leave about 4 % of a chunk unused, not 11 %.",
+              them. Up to 2 KiB, where most items are, the steps are half as wide again.",
 };
 
 /// `-n`

@@ -80,14 +80,11 @@ pub mod text {
     /// `lru_crawler`.
     pub const CRAWLER_SLEEP_TOO_LONG: &[u8] = b"CLIENT_ERROR sleep must be one second or less\r\n";
     pub const CRAWLER_UNKNOWN_ERROR: &[u8] = b"ERROR an unknown error happened\r\n";
-    pub const CRAWLER_BUSY: &[u8] = b"BUSY currently processing crawler request\r\n";
     pub const BAD_CLASS: &[u8] = b"BADCLASS invalid class id\r\n";
     pub const NOTHING_TO_CRAWL: &[u8] = b"NOTSTARTED no items to crawl\r\n";
     pub const METADUMP_NOT_ALLOWED: &[u8] = b"ERROR metadump not allowed\r\n";
     pub const KEY_DUMP_NOT_ALLOWED: &[u8] = b"ERROR key dump not allowed\r\n";
-    /// Dumps and `watch`, with answers before them that are not sent yet.
-    pub const PIPELINED_METADUMP: &[u8] = b"ERROR cannot pipeline other commands before metadump\r\n";
-    pub const PIPELINED_MGDUMP: &[u8] = b"ERROR cannot pipeline other commands before mgdump\r\n";
+    /// `watch`, with answers before it that are not sent yet.
     pub const PIPELINED_WATCH: &[u8] = b"ERROR cannot pipeline other commands before watch\r\n";
     /// `lru tune`.
     pub const LRU_SHARES_TOO_LARGE: &[u8] = b"ERROR hot and warm pcts must not exceed 80\r\n";

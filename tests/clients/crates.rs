@@ -11,7 +11,6 @@ use futures_lite::io::AssertAsync;
 use memcache::exp::{Delete, Get, GetStatus, Memcache, Meta, MetaClient, MutationStatus, Set, Ttl};
 use memcache_async::ascii::Protocol;
 
-use super::on_1_and_2_shards;
 use crate::harness::{PATIENCE, Server, wait_for};
 
 /// Values a client writes in one piece and in many; the last is near the server's limit of 1 MiB for an item.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::{java, node, on_1_and_2_shards, php, python, ruby, run, run_refused};
+use super::{java, node, php, python, ruby, run, run_refused};
 use crate::harness::{Server, server_command};
 
 const USER: &str = "ann";

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{on_1_and_2_shards, python, source, tour};
+use super::{python, source, tour};
 use crate::harness::{Conn, Server, shown, wait_for};
 
 /// How often a site is given another port because somebody took the first between our look and its start.
