@@ -14,7 +14,7 @@ use ringcached::protocol::binary::{
     BODY_LEN_MAX, BinaryAuth, BinaryCommand, BinaryFrame, BinaryLimits, BinaryRequest, HEADER_LEN,
     SASL_DATA_LEN_MAX, SASL_MECHANISM_LEN_MAX, Status, Tag, Then, frame,
 };
-use ringcached_fuzz::{same_however_cut, written};
+use ringcached_fuzz::{Next, read_pieces, same_however_cut, written};
 
 /// Most bytes of extras: their length is one byte.
 const EXTRAS_LEN_MAX: usize = 255;
@@ -30,54 +30,42 @@ fuzz_target!(|stream: &[u8]| {
 
 /// Frames and skips what `pieces` bring, as a connection would; what it saw, written out.
 fn read(pieces: &[&[u8]], limits: &BinaryLimits) -> Vec<String> {
-    let (mut received, mut seen, mut skip) = (Vec::new(), Vec::new(), 0u64);
-    for piece in pieces {
-        received.extend_from_slice(piece);
-        loop {
-            let skipped = received.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
-            received.drain(..skipped);
-            skip -= skipped as u64;
-            if skip > 0 {
-                break;
+    let mut seen = Vec::new();
+    read_pieces(pieces, |received| {
+        let frame = frame(received, limits);
+        let next = match frame {
+            BinaryFrame::Incomplete { needed } => {
+                assert!(received.len() < needed, "more is asked for than is missing");
+                assert!(needed <= HEADER_LEN + EXTRAS_LEN_MAX + limits.key_len_max, "{needed} to buffer");
+                return Next::Wait;
             }
-            let frame = frame(&received, limits);
-            match frame {
-                BinaryFrame::Incomplete { needed } => {
-                    assert!(received.len() < needed, "more is asked for than is missing");
-                    assert!(needed <= HEADER_LEN + EXTRAS_LEN_MAX + limits.key_len_max, "{needed} to buffer");
-                    break;
-                }
-                BinaryFrame::Request(request) => {
-                    assert!((HEADER_LEN..=received.len()).contains(&request.used));
-                    check_request(&request, limits);
-                    skip = request.used as u64 + u64::from(request.value_len);
-                }
-                BinaryFrame::Refuse { tag, status, then } => {
-                    assert_ne!(status, Status::Ok);
-                    check_packets(&written(ERROR_LEN_MAX, |out| write_error(out, tag, status)));
-                    match then {
-                        Then::Skip(all) => {
-                            assert!(
-                                (HEADER_LEN as u64..=HEADER_LEN as u64 + u64::from(BODY_LEN_MAX))
-                                    .contains(&all)
-                            );
-                            skip = all;
-                        }
-                        Then::Close => {
-                            seen.push(format!("{frame:?}"));
-                            return seen;
-                        }
-                    }
-                }
-                BinaryFrame::Close => {
-                    seen.push("close".into());
-                    return seen;
-                }
+            BinaryFrame::Request(request) => {
+                assert!((HEADER_LEN..=received.len()).contains(&request.used));
+                check_request(&request, limits);
+                Next::Used(request.used as u64 + u64::from(request.value_len))
             }
-            seen.push(format!("{frame:?}"));
-        }
-    }
+            BinaryFrame::Refuse { tag, status, then } => {
+                assert_ne!(status, Status::Ok);
+                check_packets(&written(ERROR_LEN_MAX, |out| write_error(out, tag, status)));
+                check_skip(then)
+            }
+            BinaryFrame::Close => Next::End,
+        };
+        seen.push(format!("{frame:?}"));
+        next
+    });
     seen
+}
+
+fn check_skip(then: Then) -> Next {
+    match then {
+        Then::Skip(all) => {
+            let head = HEADER_LEN as u64;
+            assert!((head..=head + u64::from(BODY_LEN_MAX)).contains(&all));
+            Next::Used(all)
+        }
+        Then::Close => Next::End,
+    }
 }
 
 fn check_request(request: &BinaryRequest<'_>, limits: &BinaryLimits) {

@@ -25,11 +25,19 @@ pub fn same_however_cut<T: PartialEq + std::fmt::Debug>(stream: &[u8], read: imp
     }
 }
 
-/// Frames and parses what `pieces` bring, as a text connection would, up to a line that may only be read whole; what it
-/// saw, written out. Each line and its command are given to `check`.
-pub fn read(pieces: &[&[u8]], limits: &Limits, check: impl Fn(&[u8], &Command<'_>)) -> Vec<String> {
-    let buffered_max = limits.line_buffered_max();
-    let (mut received, mut seen, mut skip) = (Vec::new(), Vec::new(), 0u64);
+/// What the reader of a stream made of the bytes not used so far.
+pub enum Next {
+    /// More must come first.
+    Wait,
+    /// It is done with so many bytes from here on, not all of which need be here yet.
+    Used(u64),
+    /// The connection ends.
+    End,
+}
+
+/// Gives what `pieces` bring to `step`, as often as there is something it has not used.
+pub fn read_pieces(pieces: &[&[u8]], mut step: impl FnMut(&[u8]) -> Next) {
+    let (mut received, mut skip) = (Vec::new(), 0u64);
     for piece in pieces {
         received.extend_from_slice(piece);
         loop {
@@ -39,28 +47,42 @@ pub fn read(pieces: &[&[u8]], limits: &Limits, check: impl Fn(&[u8], &Command<'_
             if skip > 0 {
                 break;
             }
-            let (line, used) = match frame(&received, buffered_max) {
-                Frame::Incomplete => break,
-                Frame::Line { line, used } if used <= buffered_max + 1 => (line, used),
-                Frame::Line { .. } | Frame::TooLong | Frame::LongGet => {
-                    seen.push("a long line".into());
-                    return seen;
-                }
-            };
-            assert!(used <= received.len() && line.len() < used, "{used} of {} bytes", received.len());
-            assert!(received[..used].ends_with(b"\n") && !line.contains(&b'\n'));
-            let command = parse(line, limits);
-            check(line, &command);
-            seen.push(format!("{command:?}"));
-            skip = match command {
-                Command::Store(store) => u64::from(store.len) + DATA_ENDING_LEN,
-                Command::Meta(meta) if meta.verb == MetaVerb::Set => u64::from(meta.len) + DATA_ENDING_LEN,
-                Command::ReplyAndSkip { skip, .. } => skip,
-                _ => 0,
-            };
-            received.drain(..used);
+            match step(&received) {
+                Next::Wait => break,
+                Next::Used(len) => skip = len,
+                Next::End => return,
+            }
         }
     }
+}
+
+/// Frames and parses what `pieces` bring, as a text connection would, up to a line that may only be read whole; what it
+/// saw, written out. Each line and its command are given to `check`.
+pub fn read(pieces: &[&[u8]], limits: &Limits, check: impl Fn(&[u8], &Command<'_>)) -> Vec<String> {
+    let buffered_max = limits.line_buffered_max();
+    let mut seen = Vec::new();
+    read_pieces(pieces, |received| {
+        let (line, used) = match frame(received, buffered_max) {
+            Frame::Incomplete => return Next::Wait,
+            Frame::Line { line, used } if used <= buffered_max + 1 => (line, used),
+            Frame::Line { .. } | Frame::TooLong | Frame::LongGet => {
+                seen.push("a long line".into());
+                return Next::End;
+            }
+        };
+        assert!(used <= received.len() && line.len() < used, "{used} of {} bytes", received.len());
+        assert!(received[..used].ends_with(b"\n") && !line.contains(&b'\n'));
+        let command = parse(line, limits);
+        check(line, &command);
+        seen.push(format!("{command:?}"));
+        let skip = match command {
+            Command::Store(store) => u64::from(store.len) + DATA_ENDING_LEN,
+            Command::Meta(meta) if meta.verb == MetaVerb::Set => u64::from(meta.len) + DATA_ENDING_LEN,
+            Command::ReplyAndSkip { skip, .. } => skip,
+            _ => 0,
+        };
+        Next::Used(used as u64 + skip)
+    });
     seen
 }
 

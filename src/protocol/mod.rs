@@ -79,6 +79,8 @@ mod meta_tests;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod pieces;
+#[cfg(test)]
 mod tests;
 
 pub use admin::{Admin, Classes, DumpForm, WatchKind, WatchKinds};

@@ -3,46 +3,30 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::pieces::{Next, cut, read_pieces};
 use super::*;
 
 const LIMITS: Limits = Limits { shutdown_allowed: true, ..Limits::DEFAULT };
 
 /// Frames and parses what `pieces` bring, as a connection would; what it saw, written out.
 fn read(pieces: &[&[u8]]) -> Vec<String> {
-    let (mut received, mut seen, mut skip) = (Vec::new(), Vec::new(), 0u64);
-    for piece in pieces {
-        received.extend_from_slice(piece);
-        loop {
-            let skipped = received.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
-            received.drain(..skipped);
-            skip -= skipped as u64;
-            if skip > 0 {
-                break;
-            }
-            let Frame::Line { line, used } = frame(&received, LINE_BUFFERED_MAX) else { break };
-            let command = parse(line, &LIMITS);
-            seen.push(match &command {
-                Command::Get(get) => format!("{get:?} {:?}", get.keys.clone().collect::<Vec<_>>()),
-                other => format!("{other:?}"),
-            });
-            skip = match command {
-                Command::Store(store) => u64::from(store.len) + 2,
-                Command::Meta(meta) if meta.verb == MetaVerb::Set => u64::from(meta.len) + 2,
-                Command::ReplyAndSkip { skip, .. } => skip,
-                _ => 0,
-            };
-            received.drain(..used);
-        }
-    }
+    let mut seen = Vec::new();
+    read_pieces(pieces, |received| {
+        let Frame::Line { line, used } = frame(received, LINE_BUFFERED_MAX) else { return Next::Wait };
+        let command = parse(line, &LIMITS);
+        seen.push(match &command {
+            Command::Get(get) => format!("{get:?} {:?}", get.keys.clone().collect::<Vec<_>>()),
+            other => format!("{other:?}"),
+        });
+        let skip = match command {
+            Command::Store(store) => u64::from(store.len) + 2,
+            Command::Meta(meta) if meta.verb == MetaVerb::Set => u64::from(meta.len) + 2,
+            Command::ReplyAndSkip { skip, .. } => skip,
+            _ => 0,
+        };
+        Next::Used(used as u64 + skip)
+    });
     seen
-}
-
-/// `stream` cut at each of `cuts`, taken modulo its length.
-fn cut<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
-    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
-    at.extend([0, stream.len()]);
-    at.sort_unstable();
-    at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect()
 }
 
 /// Meta flags, most of them well formed.

@@ -3,48 +3,28 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::pieces::{Next, cut, read_pieces};
 use super::*;
 
 /// Frames and skips what `pieces` bring, as a connection would; what it saw, written out.
 fn read(pieces: &[&[u8]], limits: &BinaryLimits) -> Vec<String> {
-    let (mut received, mut seen, mut skip) = (Vec::new(), Vec::new(), 0u64);
-    for piece in pieces {
-        received.extend_from_slice(piece);
-        loop {
-            let skipped = received.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
-            received.drain(..skipped);
-            skip -= skipped as u64;
-            if skip > 0 {
-                break;
+    let mut seen = Vec::new();
+    read_pieces(pieces, |received| {
+        let frame = frame(received, limits);
+        let next = match &frame {
+            BinaryFrame::Incomplete { needed } => {
+                assert!(received.len() < *needed, "more is asked for than is missing");
+                assert!(*needed <= HEADER_LEN + 255 + limits.key_len_max, "{needed} bytes to buffer");
+                return Next::Wait;
             }
-            let frame = frame(&received, limits);
-            match &frame {
-                BinaryFrame::Incomplete { needed } => {
-                    assert!(received.len() < *needed, "more is asked for than is missing");
-                    assert!(*needed <= HEADER_LEN + 255 + limits.key_len_max, "{needed} bytes to buffer");
-                    break;
-                }
-                BinaryFrame::Request(request) => {
-                    skip = request.used as u64 + u64::from(request.value_len);
-                }
-                BinaryFrame::Refuse { then: Then::Skip(all), .. } => skip = *all,
-                BinaryFrame::Refuse { then: Then::Close, .. } | BinaryFrame::Close => {
-                    seen.push(format!("{frame:?}"));
-                    return seen;
-                }
-            }
-            seen.push(format!("{frame:?}"));
-        }
-    }
+            BinaryFrame::Request(request) => Next::Used(request.used as u64 + u64::from(request.value_len)),
+            BinaryFrame::Refuse { then: Then::Skip(all), .. } => Next::Used(*all),
+            BinaryFrame::Refuse { then: Then::Close, .. } | BinaryFrame::Close => Next::End,
+        };
+        seen.push(format!("{frame:?}"));
+        next
+    });
     seen
-}
-
-/// `stream` cut at each of `cuts`, taken modulo its length.
-fn cut<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
-    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (stream.len() + 1)).collect();
-    at.extend([0, stream.len()]);
-    at.sort_unstable();
-    at.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect()
 }
 
 /// A request whose parts are likely what its opcode has, and whose lengths may lie.
