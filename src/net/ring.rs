@@ -47,6 +47,8 @@ pub enum Event {
     DatagramsEnded { socket: u32, errno: i32 },
     /// A send ended: bytes taken, or a negative errno.
     Sent { conn: u32, result: i32 },
+    /// Memory was touched, or the kernel refused to.
+    Populated { done: bool },
     /// A peer shard has put something into the mesh.
     Woken,
 }
@@ -62,6 +64,7 @@ enum Token {
     /// Cancellations, closes and outgoing wake-ups: their own completions say nothing anybody waits for.
     Quiet = 5,
     Datagram = 6,
+    Populate = 7,
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -212,6 +215,28 @@ impl Ring {
         self.push(entry.user_data(user_data(Token::Quiet, 0)));
     }
 
+    /// Has a worker of the kernel touch memory, changing nothing in it; [`Event::Populated`] follows. An address that is not
+    /// mapped is refused then.
+    pub fn populate(&mut self, address: *const u8, len: usize) {
+        let entry =
+            opcode::Madvise::new(address.cast(), len as libc::off_t, libc::MADV_POPULATE_WRITE).build();
+        self.push(entry.user_data(user_data(Token::Populate, 0)));
+    }
+
+    /// Names the cores that workers of the kernel may use for this ring.
+    ///
+    /// # Errors
+    /// What `io_uring_register(2)` says; they then use any.
+    pub fn keep_workers_on(&self, cores: &[usize]) -> io::Result<()> {
+        // SAFETY: a set of bits; all of them zero is the empty set.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        for &core in cores.iter().filter(|&&core| core < libc::CPU_SETSIZE as usize) {
+            // SAFETY: the index is inside the set.
+            unsafe { libc::CPU_SET(core, &mut set) };
+        }
+        self.uring.submitter().register_iowq_aff(&set)
+    }
+
     /// Submits everything and lets deferred completions run; waits up to `wait` for one if there is none.
     ///
     /// # Errors
@@ -302,6 +327,9 @@ fn event(entry: &cqueue::Entry) -> Option<Event> {
             fd if fd >= 0 => Event::Accepted { listener: index, fd, armed },
             errno => Event::AcceptEnded { listener: index, errno: -errno },
         });
+    }
+    if kind == Token::Populate as u8 {
+        return Some(Event::Populated { done: result == 0 });
     }
     (kind == Token::Wake as u8).then_some(Event::Woken)
 }

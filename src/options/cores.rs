@@ -33,6 +33,23 @@ impl Machine {
     }
 }
 
+/// Those of the cores this thread may run on that share their memory with `core`; all of them if the kernel does not say.
+pub fn on_node_of(core: usize) -> Vec<usize> {
+    let allowed = core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id);
+    let node = node_of(core).and_then(|node| {
+        let path = format!("/sys/devices/system/node/node{node}/cpulist");
+        parse_list(std::fs::read_to_string(path).ok()?.trim())
+    });
+    allowed.filter(|core| node.as_ref().is_none_or(|node| node.contains(core))).collect()
+}
+
+/// The NUMA node of a core: sysfs has a link `nodeN` in the directory of each.
+fn node_of(core: usize) -> Option<usize> {
+    let entries = std::fs::read_dir(format!("/sys/devices/system/cpu/cpu{core}")).ok()?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| name.strip_prefix("node")?.parse().ok()).next()
+}
+
 /// The hardware threads of the physical core that `core` belongs to; only itself if the kernel does not say.
 fn siblings_of(core: usize) -> Vec<usize> {
     let path = format!("/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list");
@@ -164,6 +181,8 @@ mod tests {
     #[test]
     fn this_machine_has_cores() {
         let machine = Machine::probe();
+        let near = on_node_of(machine.cores[0]);
+        assert!(near.contains(&machine.cores[0]) && near.iter().all(|core| machine.cores.contains(core)));
         assert!(!machine.cores.is_empty());
         let unique: BTreeSet<usize> = machine.cores.iter().copied().collect();
         assert_eq!(unique.len(), machine.cores.len());

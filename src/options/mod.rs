@@ -21,7 +21,7 @@ use std::path::PathBuf;
 
 pub use authentication::{Authentication, Protocol};
 pub use command::NAME_AND_VERSION;
-pub use cores::Machine;
+pub use cores::{Machine, on_node_of};
 pub use error::OptionError;
 pub use listen::{Host, ListenAddress};
 pub use parse::{Asked, parse};

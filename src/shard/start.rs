@@ -14,6 +14,7 @@ use super::watch::hub::Hub;
 use super::{Shard, mesh, park, turn, upkeep};
 use crate::net::receive::{GROUP, ReceiveBuffers};
 use crate::net::{BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, probe};
+use crate::options::on_node_of;
 use crate::store::{Store, StoreConfig};
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
 use std::cell::RefCell;
@@ -43,6 +44,8 @@ pub struct ShardSockets {
 struct Parts {
     id: usize,
     cpu: usize,
+    /// Cores near the same memory, this one included.
+    near: Vec<usize>,
     plan: Plan,
     settings: Arc<Settings>,
     common: Arc<Common>,
@@ -95,6 +98,7 @@ pub fn start(
         let parts = Parts {
             id,
             cpu: cpus[id],
+            near: on_node_of(cpus[id]),
             plan,
             settings: settings.clone(),
             common: common.clone(),
@@ -181,8 +185,11 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
 fn make(parts: Parts) -> Result<Shard, String> {
-    let Parts { id, cpu, plan, settings, common, hub, sockets, common_listeners, bell, store, mesh } = parts;
+    let Parts { id, cpu, near, plan, settings, common, hub, sockets, common_listeners, bell, store, mesh } =
+        parts;
     let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
+    // Memory that a worker touches first comes from its node. A kernel that refuses lets them run anywhere.
+    let _ = ring.keep_workers_on(&near);
     let buffers =
         ReceiveBuffers::new(&ring.submitter(), GROUP, receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
     let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;

@@ -67,6 +67,7 @@ impl Shard {
         self.receive_datagrams();
         self.flush_mesh();
         busy |= self.publish_journal();
+        self.warm_ahead();
         self.accept_again();
         self.notice_stop();
         if self.stopping {
@@ -104,6 +105,7 @@ impl Shard {
             Event::Sent { conn, result } => self.sent(conn, result),
             Event::Accepted { listener, fd, armed } => self.accepted(listener, fd, armed),
             Event::AcceptEnded { listener, errno } => self.accept_ended(listener, errno),
+            Event::Populated { done } => self.core.keyspace.store.warmed(done),
             Event::Woken => {}
         }
     }
@@ -482,6 +484,13 @@ impl Shard {
                 conn.receive = Receive::Armed;
                 self.ring.receive(index, conn.fd);
             }
+        }
+    }
+
+    /// Has the memory that the store will use next made ready off this thread.
+    fn warm_ahead(&mut self) {
+        if let Some(range) = self.core.keyspace.store.cold_range() {
+            self.ring.populate(range.address, range.len);
         }
     }
 

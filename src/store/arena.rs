@@ -250,10 +250,9 @@ impl Arena {
         }
     }
 
-    /// The address of the first byte, for a test that asks the kernel about it.
-    #[cfg(test)]
-    pub fn address(&self) -> usize {
-        self.base.as_ptr() as usize
+    /// The address of the byte at `at`, to name it to the kernel.
+    pub fn address(&self, at: usize) -> *mut u8 {
+        self.base.as_ptr().wrapping_add(at)
     }
 
     #[inline]

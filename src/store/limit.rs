@@ -62,6 +62,7 @@ impl Store {
     /// Works towards a limit that was lowered, by up to about `budget` evictions. True: there is more to do
     /// now.
     pub(super) fn tend_limit(&mut self, budget: usize) -> bool {
+        self.cool();
         let withheld = self.slab.withhold();
         let more = self.slab.give_back((GIVE_BACK_BYTES / self.slab.page_bytes()).max(1)) || withheld;
         if self.slab.pages_over() == 0 || more || self.slab.draining().is_some() || self.table.resizing() {

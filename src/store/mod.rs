@@ -6,7 +6,7 @@
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
 //! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
-//!   `reclaim` gets memory, `limit` changes how much there is;
+//!   `reclaim` gets memory, `limit` changes how much there is, `warm` has it ready before it is needed;
 //! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
 //!   `Store` they work on.
 //!
@@ -38,6 +38,7 @@ mod reclaim;
 mod scan;
 mod slab;
 mod table;
+mod warm;
 mod watch;
 mod write;
 
@@ -56,6 +57,7 @@ pub use limit::LimitError;
 pub use operation::{ArithRefusal, Arithmetic, Found, Key, Miss, Mode, Refusal, Write};
 pub use pins::{Pinned, PinnedSegments, Upload};
 pub use read::ItemView;
+pub use warm::ColdRange;
 pub use watch::{Evicted, Evictions};
 
 use arena::{Arena, Loc};
@@ -67,6 +69,7 @@ use item::{EXTRAS_MAX, HEADER_BYTES, state};
 use slab::{GHOST_PAGE, Slab, TABLE_PAGE};
 use std::collections::HashMap;
 use table::Table;
+use warm::Warmth;
 
 /// Pages the arena is cut into, at least about: page sizes are powers of two. Each class in use leaves half a page
 /// idle on average, so many small pages waste less than few large ones.
@@ -167,6 +170,7 @@ pub struct Store {
     /// The evictions of late, while somebody watches.
     evictions: Option<Evictions>,
     notice: Option<String>,
+    warmth: Warmth,
 }
 
 impl Store {
@@ -224,6 +228,7 @@ impl Store {
             class_counters: vec![ClassCounters::default(); classes],
             evictions: None,
             notice,
+            warmth: Warmth::default(),
         })
     }
 

@@ -165,6 +165,16 @@ impl Slab {
         self.pages_held().saturating_sub(self.allowed)
     }
 
+    /// Where the memory that was never used begins: pages are used for the first time in the order of their offsets.
+    pub fn fresh_at(&self) -> usize {
+        self.page_at(self.fresh)
+    }
+
+    /// Where the memory ends that the limit allows.
+    pub fn end_at(&self) -> usize {
+        self.page_at(self.page_count())
+    }
+
     /// Pages nobody uses.
     pub fn free_pages(&self) -> u32 {
         self.returned_count + self.page_count() - self.fresh

@@ -6,6 +6,7 @@ mod marks;
 pub(super) mod oracle;
 mod scan;
 mod shift;
+mod warm;
 mod watch;
 
 use super::model::Random;

@@ -165,7 +165,7 @@ fn without_evictions_only_what_is_free_is_given_up() {
 /// Bytes of the arena that are in memory, as the kernel counts them (`Rss` of its mappings).
 fn resident_bytes(store: &Store) -> usize {
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-    let base = store.slab.arena.address();
+    let base = store.slab.arena.address(0) as usize;
     let arena = base..base + store.slab.arena.reserved();
     let (mut inside, mut total) = (false, 0);
     for line in smaps.lines() {
