@@ -60,7 +60,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let users = users(&options)?;
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
-    let cores = affordable_cores(&options);
+    let cores = affordable_cores(&options)?;
     let plan = Plan::new(
         cores.len(),
         options.memory_limit_bytes,
@@ -73,10 +73,11 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let large_pages = options.large_pages;
     let store = store_config(&options, &plan, &hasher);
     let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
-    let ports = Ports { tcp: first_port(&sockets.tcp), udp: first_port(&sockets.udp) };
+    let bound = sockets.bound;
+    let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let settings = settings(options, ports, hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
-    portfile::write_if_asked(&sockets.tcp, &sockets.udp)?;
+    portfile::write_if_asked(&bound, cores.len())?;
     log::line(
         Level::Always,
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
@@ -121,15 +122,24 @@ fn say_about_memory(plan: &Plan, large_pages: bool) {
     }
 }
 
-/// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with.
-fn affordable_cores(options: &Options) -> Vec<usize> {
+/// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with. Not where each has a
+/// port: clients list it.
+fn affordable_cores(options: &Options) -> Result<Vec<usize>, String> {
     let most = (options.memory_limit_bytes / LIMIT_MIN_BYTES).max(1);
     let cores: Vec<usize> = options.cores.iter().copied().take(most).collect();
     if cores.len() < options.cores.len() {
         let (few, asked) = (cores.len(), options.cores.len());
+        if let Some(address) = options.shard_ports.first() {
+            let (first, last) = (usize::from(address.port) + few, usize::from(address.port) + asked - 1);
+            return Err(format!(
+                "--shard-ports: -m is enough for {few} of {asked} shards, so there would be no shard for the ports {first} \
+                 to {last}: raise -m to {} or lower -t to {few}",
+                (LIMIT_MIN_BYTES * asked).div_ceil(1 << 20)
+            ));
+        }
         log::line(Level::Always, format_args!("-m is too small for {asked} shards: starting {few}"));
     }
-    cores
+    Ok(cores)
 }
 
 /// What the store of each shard is made from.
@@ -180,6 +190,7 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
     };
     Settings {
         hasher,
+        partition: options.partition,
         limits,
         protocol: options.protocol,
         users: users.map(|users| -> Box<settings::Users> {

@@ -3,6 +3,7 @@
 //! | module | what it holds against the server |
 //! |---|---|
 //! | `framing` | lines, separators, key limits, pipelining, cuts at any byte, half-closed clients, quit |
+//! | `shard_ports` | shard ports and partitions: clients that count cores as servers |
 //! | `retrieval` | get gets gat gats: order, duplicates, long lines, large values |
 //! | `storage` | set add replace append prepend cas: answers, noreply, sizes, bad data |
 //! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
@@ -62,6 +63,7 @@ mod meta;
 mod pressure;
 mod process;
 mod retrieval;
+mod shard_ports;
 mod stats;
 mod storage;
 mod udp;

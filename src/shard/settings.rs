@@ -2,7 +2,7 @@
 //! switches that any thread may throw.
 
 use super::snapshot::{Snapshot, Topic};
-use crate::options::Protocol;
+use crate::options::{Partition, Protocol};
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +21,8 @@ pub type Users = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
 pub struct Settings {
     /// Hashes keys, the same on every shard.
     pub hasher: Hasher,
+    /// Which shard owns a key (`--partition`).
+    pub partition: Partition,
     /// Limits of the classic parser.
     pub limits: Limits,
     /// What is spoken where the listener does not say (`-B`).
