@@ -170,6 +170,11 @@ pub fn peer_of(fd: RawFd) -> Peer {
     })
 }
 
+/// The address of this end of a TCP connection.
+pub fn local_ip_of(fd: RawFd) -> Option<IpAddr> {
+    with_socket(fd, |socket| socket.local_addr().ok()?.as_socket().map(|address| address.ip()))
+}
+
 #[allow(unsafe_code)]
 fn with_socket<T>(fd: RawFd, look: impl FnOnce(SockRef<'_>) -> T) -> T {
     // SAFETY: borrowed for this call only; the connection table closes a descriptor only after it has left the table.

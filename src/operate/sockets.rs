@@ -31,6 +31,14 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// The ports that clients may take for servers: those of the shards, otherwise the one in common; none without TCP.
+    pub fn node_ports(&self, shards: usize) -> Vec<u16> {
+        match self.shard_ports.first() {
+            Some(first) => (first.port()..).take(shards).collect(),
+            None => self.tcp.first().map(SocketAddr::port).into_iter().collect(),
+        }
+    }
+
     /// The addresses of a shard's own port.
     pub fn of_shard(&self, shard: u16) -> impl Iterator<Item = SocketAddr> {
         self.shard_ports.iter().map(move |first| SocketAddr::new(first.ip(), first.port() + shard))

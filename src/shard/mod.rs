@@ -3,7 +3,7 @@
 //! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
 //! loop; [`partition`] says which shard owns a key; [`accept`] brings connections in, [`datagrams`] what comes over UDP; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
-//! [`listing`] the one that lists keys; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! [`listing`] the one that lists keys; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
 
 pub mod accept;
@@ -17,6 +17,7 @@ pub mod execute;
 pub mod keyspace;
 pub mod listing;
 pub mod mesh;
+pub mod nodes;
 pub mod park;
 pub mod partition;
 pub mod plan;

@@ -1,6 +1,7 @@
 //! What all shards of a process share and only read: configuration, the hash's seeds, the clock's origin, and a few
 //! switches that any thread may throw.
 
+use super::nodes::Nodes;
 use super::snapshot::{Snapshot, Topic};
 use crate::options::{Partition, Protocol};
 use crate::protocol::{Exptime, Limits};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub worker_log_bytes: usize,
     /// See `worker_log_bytes`.
     pub watcher_log_bytes: usize,
+    /// What clients that look for servers are told, if there is TCP.
+    pub nodes: Option<Nodes>,
     /// Renders `stats`.
     pub report: Box<Report>,
     /// What `verbosity` does.
