@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::probe;
 use ringcached::operate::log::{self, Level};
@@ -16,9 +16,10 @@ use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
-use ringcached::operate::{daemon, limits, memory, portfile, privileges};
+use ringcached::operate::{addresses, daemon, limits, memory, portfile, privileges};
 use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
+use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::{self, Settings};
 use ringcached::shard::start::start;
@@ -60,7 +61,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let users = users(&options)?;
     let _pid_file = prepare(&options)?;
     let signals = Signals::block()?;
-    let cores = affordable_cores(&options);
+    let cores = affordable_cores(&options)?;
     let plan = Plan::new(
         cores.len(),
         options.memory_limit_bytes,
@@ -73,10 +74,12 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let large_pages = options.large_pages;
     let store = store_config(&options, &plan, &hasher);
     let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
-    let ports = Ports { tcp: first_port(&sockets.tcp), udp: first_port(&sockets.udp) };
-    let settings = settings(options, ports, hasher, users.clone());
+    let bound = sockets.bound;
+    let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
+    let nodes = nodes(&options, bound.node_ports(cores.len()));
+    let settings = settings(options, ports, nodes, hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
-    portfile::write_if_asked(&sockets.tcp, &sockets.udp)?;
+    portfile::write_if_asked(&bound, cores.len())?;
     log::line(
         Level::Always,
         format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
@@ -121,15 +124,24 @@ fn say_about_memory(plan: &Plan, large_pages: bool) {
     }
 }
 
-/// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with.
-fn affordable_cores(options: &Options) -> Vec<usize> {
+/// The cores of the shards: fewer than asked for where `-m` does not give each enough to work with. Not where each has a
+/// port: clients list it.
+fn affordable_cores(options: &Options) -> Result<Vec<usize>, String> {
     let most = (options.memory_limit_bytes / LIMIT_MIN_BYTES).max(1);
     let cores: Vec<usize> = options.cores.iter().copied().take(most).collect();
     if cores.len() < options.cores.len() {
         let (few, asked) = (cores.len(), options.cores.len());
+        if let Some(address) = options.shard_ports.first() {
+            let (first, last) = (usize::from(address.port) + few, usize::from(address.port) + asked - 1);
+            return Err(format!(
+                "--shard-ports: -m is enough for {few} of {asked} shards, so there would be no shard for the ports {first} \
+                 to {last}: raise -m to {} or lower -t to {few}",
+                (LIMIT_MIN_BYTES * asked).div_ceil(1 << 20)
+            ));
+        }
         log::line(Level::Always, format_args!("-m is too small for {asked} shards: starting {few}"));
     }
-    cores
+    Ok(cores)
 }
 
 /// What the store of each shard is made from.
@@ -170,7 +182,13 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
 }
 
 /// What all shards read and none writes.
-fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Users>>) -> Settings {
+fn settings(
+    options: Options,
+    ports: Ports,
+    nodes: Option<Nodes>,
+    hasher: Hasher,
+    users: Option<Arc<Users>>,
+) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
         shutdown_allowed: options.allow_shutdown,
@@ -180,6 +198,7 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
     };
     Settings {
         hasher,
+        partition: options.partition,
         limits,
         protocol: options.protocol,
         users: users.map(|users| -> Box<settings::Users> {
@@ -196,6 +215,7 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
         set_verbosity: log::set_verbosity,
         say: |words| log::line(Level::Verbose, format_args!("{words}")),
         shutdown: signals::stop_this_process,
+        nodes,
         ring_failed,
         started: Instant::now(),
         limit_bytes: AtomicU64::new(options.memory_limit_bytes as u64),
@@ -205,6 +225,21 @@ fn settings(options: Options, ports: Ports, hasher: Hasher, users: Option<Arc<Us
             Box::new(move |topic, shards| reporter.render(topic, shards))
         },
     }
+}
+
+/// What clients that look for servers are told.
+fn nodes(options: &Options, ports: Vec<u16>) -> Option<Nodes> {
+    let advertised = options.advertise.as_ref().map(|host| {
+        let ip = addresses::of_advertised(host).map(|ip| ip.to_string()).unwrap_or_else(|error| {
+            let text = "cannot be resolved here, so clients are told the name in place of its address";
+            log::line(Level::Always, format_args!("warning: --advertise {host}: {text} ({error})"));
+            host.clone()
+        });
+        (host.clone(), ip)
+    });
+    let started_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let with_key = advertised.is_some() || !options.shard_ports.is_empty();
+    (!ports.is_empty()).then_some(Nodes { version: started_s, advertised, ports, with_key })
 }
 
 /// Limits, background, user and pid file, in the one order that works: errors while there is a terminal to see them,

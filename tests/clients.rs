@@ -16,6 +16,7 @@
 //! | memcache | crates.io | text, binary (over UDP too), meta (`crates`) |
 //! | memcache-async | crates.io | text (`crates`) |
 //! | libmemcached's `memccapable` | Debian | text, binary |
+//! | django-elastipymemcache | PyPI | text (`cores`) |
 //! | Django's cache backends | PyPI | text (`sites`) |
 //! | PHP's sessions | Debian | text, binary (`sites`) |
 //! | nginx's memcached and memc modules | Debian | text (`sites`) |
@@ -27,6 +28,7 @@
 //! application does with a cache, and says `all passed` at its end. `tools/check` installs them all; one that is missing
 //! is a failure.
 
+mod cores;
 mod crates;
 mod logins;
 mod sites;

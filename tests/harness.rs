@@ -8,9 +8,10 @@
 //! against it, which shows that a test asks for what memcached really does.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -70,6 +71,8 @@ pub struct Server {
     pub addresses: Vec<SocketAddr>,
     /// Where it takes datagrams, from the port file too.
     pub udp_addresses: Vec<SocketAddr>,
+    /// The shard ports: all of shard 0, all of shard 1, and so on.
+    pub shard_addresses: Vec<SocketAddr>,
     unix_socket: Option<PathBuf>,
     /// Set once the end of the process has been seen and judged.
     reaped: bool,
@@ -84,6 +87,14 @@ impl Server {
         Server::listening(server_command(&all))
     }
 
+    /// A server of `shards` shards on 127.0.0.1 with free shard ports, and another port for all.
+    pub fn start_with_shard_ports(shards: u32, options: &[&str]) -> Server {
+        let first = free_ports(shards).to_string();
+        let mut all = vec!["--shard-ports", &first];
+        all.extend(options);
+        Server::start(shards, &all)
+    }
+
     /// Starts `command`, which must listen on TCP, and waits until its first address accepts.
     pub fn listening(mut command: Command) -> Server {
         let directory = tempfile::tempdir().expect("temporary directory");
@@ -93,10 +104,13 @@ impl Server {
         let ports = wait_for("the port file", || {
             server.check_alive();
             // The server renames the finished file into place, so what is there is whole.
-            std::fs::read_to_string(&port_file).ok().filter(|text| !addresses_of(text, "TCP").is_empty())
+            std::fs::read_to_string(&port_file).ok()
         });
         server.addresses = addresses_of(&ports, "TCP");
         server.udp_addresses = addresses_of(&ports, "UDP");
+        let of_shard = |shard| addresses_of(&ports, &format!("SHARD {shard}"));
+        server.shard_addresses =
+            (0..).map(of_shard).take_while(|found| !found.is_empty()).flatten().collect();
         server.connect();
         server
     }
@@ -134,6 +148,7 @@ impl Server {
             directory,
             addresses: Vec::new(),
             udp_addresses: Vec::new(),
+            shard_addresses: Vec::new(),
             unix_socket: None,
             reaped: false,
         }
@@ -160,7 +175,13 @@ impl Server {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// A new connection to the first address or the UNIX socket.
+    /// A new connection to the port of a shard.
+    pub fn connect_to_shard(&self, shard: u32) -> Conn {
+        let address = self.shard_addresses[shard as usize];
+        wait_for("a connection", || Conn::open_tcp(address))
+    }
+
+    /// A new connection to the first address, the UNIX socket or the first shard port.
     pub fn connect(&self) -> Conn {
         wait_for("a connection", || self.try_connect())
     }
@@ -183,7 +204,7 @@ impl Server {
     fn try_connect(&self) -> Option<Conn> {
         match &self.unix_socket {
             Some(path) => Conn::open_unix(path),
-            None => Conn::open_tcp(self.addresses[0]),
+            None => Conn::open_tcp(*self.addresses.first().unwrap_or_else(|| &self.shard_addresses[0])),
         }
     }
 
@@ -247,10 +268,27 @@ impl Drop for Server {
     }
 }
 
-/// The addresses of a port file for `protocol` (`TCP INET: 11211`, `UDP INET6: 11211`), with the loopback host.
-fn addresses_of(port_file: &str, protocol: &str) -> Vec<SocketAddr> {
+/// The first of `count` neighbouring TCP ports that are free on loopback. They lie below the ports that kernels hand out (from
+/// 32768 on), and no two tests are given the same.
+pub fn free_ports(count: u32) -> u16 {
+    const FIRST: u32 = 12_000;
+    const PORTS: u32 = 20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Other runs of these tests begin elsewhere.
+    let start = std::process::id().wrapping_mul(512);
+    wait_for("free ports", || {
+        let offset = start.wrapping_add(GIVEN.fetch_add(count, Ordering::Relaxed)) % (PORTS - count);
+        let first = u16::try_from(FIRST + offset).expect("below 32768");
+        let is_free =
+            |port| TcpListener::bind(("0.0.0.0", port)).is_ok() && TcpListener::bind(("::1", port)).is_ok();
+        (first..).take(count as usize).all(is_free).then_some(first)
+    })
+}
+
+/// The addresses of a port file for `kind` (`TCP INET: 11211`, `SHARD 1 INET6: 12001`), with the loopback host.
+fn addresses_of(port_file: &str, kind: &str) -> Vec<SocketAddr> {
     let address = |line: &str| {
-        let (family, port) = line.strip_prefix(protocol)?.split_once(": ")?;
+        let (family, port) = line.strip_prefix(kind)?.split_once(": ")?;
         let port = port.trim().parse::<u16>().ok()?;
         match family {
             " INET" => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),

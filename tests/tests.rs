@@ -12,6 +12,8 @@
 //! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
+//! | `shard_ports` | shard ports and partitions: clients that count cores as servers |
+//! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `watch` | log lines for connections that watch |
@@ -22,7 +24,7 @@
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
-//! server of its own on a port the kernel chose. `tools/check` installs what the tests need and runs them all.
+//! server of its own on free ports. `tools/check` installs what the tests need and runs them all.
 
 /// Runs a `fn(shards: u32)` as one test for each of some counts of shards.
 macro_rules! on_counts {
@@ -54,6 +56,7 @@ mod admin;
 mod arithmetic;
 mod binary;
 mod datagram;
+mod discovery;
 mod expiry;
 mod framing;
 mod limits;
@@ -62,6 +65,7 @@ mod meta;
 mod pressure;
 mod process;
 mod retrieval;
+mod shard_ports;
 mod stats;
 mod storage;
 mod udp;

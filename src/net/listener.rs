@@ -1,5 +1,6 @@
 //! Listening sockets. TCP: one per address and shard, sharing the port through `SO_REUSEPORT`, so that each shard has its
-//! own accept queue. UNIX: one, on shard 0, which hands connections on.
+//! own accept queue; and one of a shard alone for each of its own ports (`--shard-ports`). UNIX: one, on shard 0, which
+//! hands connections on.
 
 use crate::options::Protocol;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
@@ -17,6 +18,8 @@ pub struct Listener {
     pub name: String,
     /// Accepts UNIX connections.
     pub is_unix: bool,
+    /// On the port of one shard: what it accepts stays there.
+    pub is_shard_port: bool,
     /// What is spoken there.
     pub protocol: Protocol,
 }
@@ -35,7 +38,7 @@ impl ListenError {
     pub(super) fn new(address: impl ToString, source: io::Error) -> ListenError {
         let remedy = match source.raw_os_error() {
             Some(libc::EADDRINUSE) => {
-                " (another server has it: stop that one, or choose another with -p, -U or -s)"
+                " (another server has it: stop that one, or choose another with -p, -U, -s or --shard-ports)"
             }
             Some(libc::EACCES) => {
                 " (ports below 1024 need CAP_NET_BIND_SERVICE; a UNIX path needs a writable folder)"
@@ -82,10 +85,31 @@ pub fn listen_tcp(
         socket.listen(backlog).map_err(fail)?;
         let local = socket.local_addr().map_err(fail)?;
         bound = local.as_socket().unwrap_or(bound);
-        let family = if bound.is_ipv4() { "tcp" } else { "tcp6" };
-        listeners.push(Listener { socket, name: format!("{family}:{bound}"), is_unix: false, protocol });
+        let name = tcp_name(bound);
+        listeners.push(Listener { socket, name, is_unix: false, is_shard_port: false, protocol });
     }
     Ok((bound.port(), listeners))
+}
+
+/// The listener of shard number `shard` alone.
+///
+/// # Errors
+/// [`ListenError`], also when anybody already listens there.
+pub fn listen_shard_port(
+    shard: usize,
+    address: SocketAddr,
+    backlog: i32,
+    protocol: Protocol,
+) -> Result<Listener, ListenError> {
+    let fail = |e| ListenError::new(format!("{address}, the port of shard {shard}"), e);
+    let socket = tcp_socket(address, false).map_err(fail)?;
+    socket.listen(backlog).map_err(fail)?;
+    Ok(Listener { socket, name: tcp_name(address), is_unix: false, is_shard_port: true, protocol })
+}
+
+fn tcp_name(address: SocketAddr) -> String {
+    let family = if address.is_ipv4() { "tcp" } else { "tcp6" };
+    format!("{family}:{address}")
 }
 
 fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -123,7 +147,8 @@ pub fn listen_unix(
     socket.bind(&SockAddr::unix(path).map_err(fail)?).map_err(fail)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
-    Ok(Listener { socket, name: format!("unix:{}", path.display()), is_unix: true, protocol })
+    let name = format!("unix:{}", path.display());
+    Ok(Listener { socket, name, is_unix: true, is_shard_port: false, protocol })
 }
 
 /// The other end of a connection.
@@ -145,6 +170,11 @@ pub fn peer_of(fd: RawFd) -> Peer {
     })
 }
 
+/// The address of this end of a TCP connection.
+pub fn local_ip_of(fd: RawFd) -> Option<IpAddr> {
+    with_socket(fd, |socket| socket.local_addr().ok()?.as_socket().map(|address| address.ip()))
+}
+
 #[allow(unsafe_code)]
 fn with_socket<T>(fd: RawFd, look: impl FnOnce(SockRef<'_>) -> T) -> T {
     // SAFETY: borrowed for this call only; the connection table closes a descriptor only after it has left the table.
@@ -156,8 +186,7 @@ fn with_socket<T>(fd: RawFd, look: impl FnOnce(SockRef<'_>) -> T) -> T {
 pub fn names_of(fd: RawFd) -> (String, String) {
     let name = |address: io::Result<SockAddr>| match address {
         Ok(a) => match (a.as_socket(), a.as_pathname()) {
-            (Some(s @ SocketAddr::V4(_)), _) => format!("tcp:{s}"),
-            (Some(s), _) => format!("tcp6:{s}"),
+            (Some(s), _) => tcp_name(s),
             (None, path) => format!("unix:{}", path.map(PathBuf::from).unwrap_or_default().display()),
         },
         Err(_) => "?".to_string(),
@@ -178,6 +207,12 @@ mod tests {
         assert!(listeners.iter().all(|l| l.name == format!("tcp:127.0.0.1:{port}")));
         let refused = listen_tcp(localhost, port, 1, 16, Protocol::Auto).expect_err("the port is taken");
         assert!(refused.to_string().contains("choose another with -p"), "{refused}");
+        let own = SocketAddr::new(localhost, port);
+        let refused = listen_shard_port(5, own, 16, Protocol::Auto).expect_err("not even with shards");
+        assert!(
+            refused.to_string().contains(&format!("127.0.0.1:{port}, the port of shard 5: ")),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! From the names of `-l` to addresses that can be bound.
+//! From names to addresses: those of `-l`, to be bound, and that of `--advertise`, to be told.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 
 use crate::options::{Host, ListenAddress};
 
@@ -33,6 +33,13 @@ pub fn resolve(address: &ListenAddress) -> Result<Vec<SocketAddr>, AddressError>
         }
     }
     Ok(found)
+}
+
+/// The address of the name that clients are told. A name may be known to them and not here, or not yet, so without one it is
+/// not refused.
+pub fn of_advertised(host: &str) -> io::Result<IpAddr> {
+    let found = (host, 0).to_socket_addrs()?.next();
+    found.map(|address| address.ip()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::addresses;
 use crate::net::datagrams::listen_udp;
-use crate::net::listener::{ListenError, listen_tcp, listen_unix};
+use crate::net::listener::{ListenError, listen_shard_port, listen_tcp, listen_unix};
 use crate::options::{Listen, ListenAddress, Options};
 use crate::shard::start::ShardSockets;
 use std::error::Error;
@@ -15,24 +15,51 @@ const LISTENERS_MAX: usize = 64;
 pub struct Sockets {
     /// Those of each shard.
     pub shards: Vec<ShardSockets>,
-    /// The TCP addresses that are listened on, each once.
+    /// Their addresses.
+    pub bound: Bound,
+}
+
+/// The addresses that are listened on, each once however many shards share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// TCP.
     pub tcp: Vec<SocketAddr>,
-    /// The UDP addresses.
+    /// UDP.
     pub udp: Vec<SocketAddr>,
+    /// Shard 0's own port on each address; that of shard i is the port i above.
+    pub shard_ports: Vec<SocketAddr>,
+}
+
+impl Bound {
+    /// The ports that clients may take for servers: those of the shards, otherwise the one in common; none without TCP.
+    pub fn node_ports(&self, shards: usize) -> Vec<u16> {
+        match self.shard_ports.first() {
+            Some(first) => (first.port()..).take(shards).collect(),
+            None => self.tcp.first().map(SocketAddr::port).into_iter().collect(),
+        }
+    }
+
+    /// The addresses of a shard's own port.
+    pub fn of_shard(&self, shard: u16) -> impl Iterator<Item = SocketAddr> {
+        self.shard_ports.iter().map(move |first| SocketAddr::new(first.ip(), first.port() + shard))
+    }
 }
 
 impl Sockets {
-    /// Opens them: TCP and UDP on every shard, a UNIX socket on shard 0.
+    /// Opens them: TCP and UDP on every shard, on each shard its own port, a UNIX socket on shard 0.
     ///
     /// # Errors
     /// The first address that cannot be resolved or listened on.
     pub fn open(options: &Options, shards: usize) -> Result<Sockets, Box<dyn Error>> {
         let mut sockets = Sockets {
             shards: (0..shards).map(|_| ShardSockets::default()).collect(),
-            tcp: Vec::new(),
-            udp: Vec::new(),
+            bound: Bound::default(),
         };
         let backlog = options.backlog.min(i32::MAX as u32) as i32;
+        // First, before the kernel chooses a port for anybody else.
+        for address in &options.shard_ports {
+            sockets.open_shard_ports(address, backlog)?;
+        }
         match &options.listen {
             Listen::Unix { path, mode } => {
                 sockets.shards[0].listeners.push(listen_unix(path, *mode, backlog, options.protocol)?);
@@ -49,7 +76,8 @@ impl Sockets {
         let most = |shard: &ShardSockets| shard.listeners.len().max(shard.datagrams.len());
         match sockets.shards.first().map_or(0, most) {
             n if n > LISTENERS_MAX => {
-                Err(format!("-l names {n} addresses: at most {LISTENERS_MAX} are listened on").into())
+                Err(format!("-l makes {n} sockets for each shard: at most {LISTENERS_MAX} are listened on")
+                    .into())
             }
             _ => Ok(sockets),
         }
@@ -62,7 +90,26 @@ impl Sockets {
             shards.iter_mut().zip(listeners).for_each(|(shard, listener)| shard.listeners.push(listener));
             Ok(port)
         })?;
-        self.tcp.extend(bound);
+        self.bound.tcp.extend(bound);
+        Ok(())
+    }
+
+    fn open_shard_ports(&mut self, address: &ListenAddress, backlog: i32) -> Result<(), Box<dyn Error>> {
+        let known = &self.bound.shard_ports;
+        let shards = &mut self.shards;
+        let bound = bind_each(address, |ip, first| {
+            // Two names of one address.
+            if known.contains(&SocketAddr::new(ip, first)) {
+                return Ok(first);
+            }
+            for ((number, shard), port) in shards.iter_mut().enumerate().zip(first..) {
+                let listener = listen_shard_port(number, (ip, port).into(), backlog, address.protocol)?;
+                shard.listeners.push(listener);
+            }
+            Ok(first)
+        })?;
+        let new: Vec<SocketAddr> = bound.into_iter().filter(|address| !known.contains(address)).collect();
+        self.bound.shard_ports.extend(new);
         Ok(())
     }
 
@@ -73,16 +120,21 @@ impl Sockets {
             shards.iter_mut().zip(sockets).for_each(|(shard, socket)| shard.datagrams.push(socket));
             Ok(port)
         })?;
-        self.udp.extend(bound);
+        self.bound.udp.extend(bound);
         Ok(())
     }
 
     /// The names of what is listened on, for a person.
     pub fn names(&self) -> String {
         let shard = self.shards.first();
-        let listeners =
-            shard.iter().flat_map(|shard| &shard.listeners).map(|listener| listener.name.as_str());
-        let datagrams = shard.iter().flat_map(|shard| &shard.datagrams).map(|socket| socket.name.as_str());
+        let others = self.shards.len() - 1;
+        let listeners = shard.iter().flat_map(|shard| &shard.listeners).map(|listener| match others {
+            1.. if listener.is_shard_port => {
+                format!("{} and {others} more ports for the other shards", listener.name)
+            }
+            _ => listener.name.clone(),
+        });
+        let datagrams = shard.iter().flat_map(|shard| &shard.datagrams).map(|socket| socket.name.clone());
         let names: Vec<_> = listeners.chain(datagrams).collect();
         if names.is_empty() { "nothing".into() } else { names.join(", ") }
     }

@@ -1,6 +1,6 @@
 //! What was typed. One table (`table`) describes every option; clap parses by it (`command`), and `parse` turns the
 //! words into `Options`, the typed form everything else is configured from. `-o`, `-l` and `--cores` have grammars of
-//! their own (`extended`, `listen`, `cores`). memcached's command lines work unchanged, getopt's habits included.
+//! their own (`extended`, `listen`, `cores`); `authentication` and `steering` are options that depend on each other. memcached's command lines work unchanged, getopt's habits included.
 //!
 //! Nothing in here prints, opens or looks up anything: errors and warnings are values, and what depends on the machine
 //! comes in as a `Machine`. It is the bottom of the house and knows no other module.
@@ -15,6 +15,7 @@ mod parse;
 #[cfg(test)]
 mod reference;
 pub mod spec;
+pub mod steering;
 pub mod table;
 
 use std::path::PathBuf;
@@ -25,12 +26,18 @@ pub use cores::{Machine, on_node_of};
 pub use error::OptionError;
 pub use listen::{Host, ListenAddress};
 pub use parse::{Asked, parse};
+pub use steering::Partition;
 
 /// A command line, resolved: defaults filled in, limits checked, units applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// Where to listen: `-p`, `-l`, `-s`, `-a`.
     pub listen: Listen,
+    /// Where shard 0 listens for connections that are its own, on one port: `--shard-ports`. Shard i listens on the port i
+    /// above. Empty without.
+    pub shard_ports: Vec<ListenAddress>,
+    /// The host that `config get cluster` names: `--advertise`.
+    pub advertise: Option<String>,
     /// Where datagrams are taken, none without `-U` and none with `-s`. Addresses as those of `listen`; their ports are
     /// UDP ports, 0 = one the kernel chooses.
     pub udp: Vec<ListenAddress>,
@@ -74,6 +81,8 @@ pub struct Options {
 
     /// The core of each shard, so its length is the number of shards, at least 1: `-t`, `--cores`.
     pub cores: Vec<usize>,
+    /// Which of them owns a key: `--partition`.
+    pub partition: Partition,
 
     /// The `shutdown` command is allowed: `-A`.
     pub allow_shutdown: bool,

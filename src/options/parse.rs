@@ -13,6 +13,7 @@ use super::error::OptionError;
 use super::extended::Extended;
 use super::listen::{self, Defaults, Host, ListenAddress};
 use super::spec::{OptionSpec, Takes};
+use super::steering::{self, ADVERTISE, PARTITION, Partition, SHARD_PORTS};
 use super::table::*;
 use super::{Listen, Options, command};
 
@@ -147,12 +148,20 @@ impl Typed<'_> {
         )?;
         let protocol = Protocol::resolve(self.text(&PROTOCOL), authentication.as_ref())?;
         let udp_port = self.udp_port(authentication.is_some())?;
+        let partition = Partition::parse(self.text(&PARTITION))?;
+        // Where shards have no key in common there is no port in common.
+        let port_default = if partition == Partition::Isolated { 0 } else { PORT_DEFAULT };
         // memcached: a UDP port given alone is the TCP port too.
-        let tcp_port = self.integer(&PORT)?.or(udp_port).unwrap_or(PORT_DEFAULT);
+        let tcp_port = self.integer(&PORT)?.or(udp_port).unwrap_or(port_default);
         let threads = self.integer(&THREADS)?.and_then(|threads| usize::try_from(threads).ok());
         let cores = cores::assign(machine, self.text(&CORES), threads, &mut warnings)?;
         let options = Options {
             udp: self.udp(udp_port, protocol)?,
+            shard_ports: steering::shard_ports(
+                self.integer(&SHARD_PORTS)?,
+                self.addresses(0, protocol, &mut Vec::new())?,
+            ),
+            advertise: steering::advertised(self.text(&ADVERTISE))?,
             listen: self.listen(tcp_port, udp_port.is_some(), protocol, &mut warnings)?,
             tcp_port: u16::try_from(tcp_port).unwrap_or(0),
             interfaces: self.interfaces(),
@@ -173,6 +182,7 @@ impl Typed<'_> {
             large_pages: self.given(&ENABLE_LARGEPAGES),
             lock_memory: self.given(&LOCK_MEMORY),
             cores,
+            partition,
             allow_shutdown: self.given(&ENABLE_SHUTDOWN),
             allow_flush_all: !self.given(&DISABLE_FLUSH_ALL),
             allow_dumping: !self.given(&DISABLE_DUMPING),
@@ -190,6 +200,7 @@ impl Typed<'_> {
         };
         check_sizes(&options)?;
         check_protocols(&options)?;
+        steering::check(&options)?;
         Ok(options)
     }
 
@@ -255,10 +266,13 @@ impl Typed<'_> {
             }
             return Ok(Listen::Unix { path: PathBuf::from(path), mode });
         }
-        if tcp_port == 0 && !udp {
-            warnings.push("-p 0 without -s or -U: there is nothing to listen on".to_string());
+        if tcp_port == 0 && !udp && self.text(&SHARD_PORTS).is_none() {
+            warnings.push("-p 0 without -s, -U or --shard-ports: there is nothing to listen on".to_string());
         }
-        Ok(Listen::Tcp(if tcp_port == 0 { Vec::new() } else { addresses }))
+        // -p 0 turns TCP off whatever -l says; where 0 is only the default, ports of -l hold.
+        let typed_off = self.integer(&PORT)? == Some(0);
+        let is_on = |address: &ListenAddress| tcp_port != 0 || (address.port != 0 && !typed_off);
+        Ok(Listen::Tcp(addresses.into_iter().filter(is_on).collect()))
     }
 
     /// `-l` as typed.
@@ -352,7 +366,7 @@ fn check_sizes(options: &Options) -> Result<(), OptionError> {
 /// No address lets clients in who do not authenticate.
 fn check_protocols(options: &Options) -> Result<(), OptionError> {
     let Listen::Tcp(addresses) = &options.listen else { return Ok(()) };
-    addresses.iter().try_for_each(|address| {
+    addresses.iter().chain(&options.shard_ports).try_for_each(|address| {
         let asked_by = format!("an address of {}", LISTEN.name());
         address.protocol.check(options.authentication.as_ref(), &asked_by)
     })

@@ -1,7 +1,8 @@
 //! The table of options: one row each, the only place where an option is described. Letters, long names and meanings
-//! are those of memcached 1.6.45; what is ours has a long name only.
+//! are those of memcached 1.6.45; what is ours has a long name only. The rows of steering stand with their checks in `steering`.
 
 use super::spec::{Category, OptionSpec, Takes};
+use super::steering::{ADVERTISE, PARTITION, SHARD_PORTS};
 
 /// Most shards one process runs: each pair of them shares a queue, so their number enters as a square.
 pub const SHARDS_MAX: usize = 256;
@@ -16,6 +17,8 @@ pub const TABLE: &[&OptionSpec] = &[
     &LISTEN,
     &UNIX_SOCKET,
     &UNIX_MASK,
+    &SHARD_PORTS,
+    &ADVERTISE,
     &PROTOCOL,
     &AUTH_FILE,
     &ENABLE_SASL,
@@ -33,6 +36,7 @@ pub const TABLE: &[&OptionSpec] = &[
     &LOCK_MEMORY,
     &THREADS,
     &CORES,
+    &PARTITION,
     &ENABLE_SHUTDOWN,
     &DISABLE_FLUSH_ALL,
     &DISABLE_DUMPING,
@@ -535,7 +539,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_has_no_letter() {
-        for spec in [&CORES, &MAX_KEY_SIZE] {
+        for spec in [&CORES, &MAX_KEY_SIZE, &PARTITION, &SHARD_PORTS, &ADVERTISE] {
             assert_eq!(spec.short, None);
         }
     }

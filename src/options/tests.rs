@@ -57,6 +57,8 @@ fn defaults() {
     let expected = Options {
         listen: any(11211),
         udp: vec![],
+        shard_ports: vec![],
+        advertise: None,
         tcp_port: 11211,
         interfaces: None,
         protocol: Protocol::Auto,
@@ -76,6 +78,7 @@ fn defaults() {
         large_pages: false,
         lock_memory: false,
         cores: vec![0, 1, 2, 3],
+        partition: Partition::Seeded,
         allow_shutdown: false,
         allow_flush_all: true,
         allow_dumping: true,
@@ -174,7 +177,7 @@ fn ports() {
     assert_eq!((options("-p -1").listen, options("--port=-1").tcp_port), (any(0), 0));
     let none = options("-p 0 -l 127.0.0.1:5");
     assert_eq!(none.listen, Listen::Tcp(vec![]));
-    assert_eq!(none.warnings, ["-p 0 without -s or -U: there is nothing to listen on"]);
+    assert_eq!(none.warnings, ["-p 0 without -s, -U or --shard-ports: there is nothing to listen on"]);
     for value in ["65536", "-2", "x", "", "1 2", "1k"] {
         let error = ask_words(&["-p", value]).unwrap_err();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Administrative commands: `cache_memlimit`, `lru`, `lru_crawler`, `slabs` and `watch`.
+//! Administrative commands: `cache_memlimit`, `lru`, `lru_crawler`, `slabs` and `watch`; and of ElastiCache `config`.
 //!
 //! What tunes a mechanism of memcached that is not here is checked as memcached checks it, so that a script is told of its
 //! mistakes, and then has no effect. Unlike in memcached `noreply` is no argument: `lru_crawler crawl all noreply` crawls.
@@ -38,6 +38,8 @@ pub enum Admin {
     },
     /// `watch`: from now on the connection only receives log lines of these kinds.
     Watch(WatchKinds),
+    /// `config get cluster`: the servers a client may distribute its keys over.
+    Nodes,
     /// Answer OK; it is the name of what has no effect here.
     NoEffect(&'static str),
 }
@@ -129,9 +131,17 @@ pub(super) fn admin<'a>(args: Tokens<'a>, limits: &Limits, read: Read<'a>) -> Co
     let (words, noreply) = without_noreply(args.rest());
     match read(Tokens::new(words), limits) {
         // Nobody would read it.
-        Ok(Admin::Dump { .. }) if noreply => Command::Reply(b""),
+        Ok(Admin::Dump { .. } | Admin::Nodes) if noreply => Command::Reply(b""),
         Ok(admin) => Command::Admin { admin, noreply },
         Err(text) => Command::Reply(silence_if(noreply, text)),
+    }
+}
+
+/// `config get cluster`, with exactly these words. ElastiCache's other words change what is managed here by options.
+pub(super) fn config(mut args: Tokens<'_>, _: &Limits) -> Result<Admin, &'static [u8]> {
+    match (args.next(), args.next(), args.next()) {
+        (Some(b"get"), Some(b"cluster"), None) => Ok(Admin::Nodes),
+        _ => Err(text::ERROR),
     }
 }
 

@@ -254,3 +254,22 @@ fn sets_of_kinds() {
     assert!(kinds.contains(WatchKind::Fetchers) && kinds.contains(WatchKind::SysEvents));
     assert!(!kinds.contains(WatchKind::Mutations) && !kinds.contains(WatchKind::Deletions));
 }
+
+#[test]
+fn nodes_are_asked_for_in_three_words() {
+    let asked = Command::Admin { admin: Admin::Nodes, noreply: false };
+    for line in ["config get cluster", "config  get cluster "] {
+        assert_eq!(parse(line.as_bytes(), &Limits::DEFAULT), asked);
+    }
+    assert_replies(
+        &Limits::DEFAULT,
+        &[
+            ("config get cluster noreply", ""),
+            ("config", "ERROR\r\n"),
+            ("config get", "ERROR\r\n"),
+            ("config get other", "ERROR\r\n"),
+            ("config get cluster x", "ERROR\r\n"),
+            ("config set cluster 0 1", "ERROR\r\n"),
+        ],
+    );
+}

@@ -124,7 +124,7 @@ pub enum Command<'a> {
     Meta(MetaCommand<'a>),
     /// `mn`: answer `MN`, and send what is queued.
     MetaNoop,
-    /// `cache_memlimit`, `lru`, `lru_crawler`, `slabs`, `watch`.
+    /// `cache_memlimit`, `lru`, `lru_crawler`, `slabs`, `watch`, `config`.
     Admin {
         /// What is asked for.
         admin: Admin,
@@ -185,6 +185,7 @@ pub fn parse<'a>(line: &'a [u8], limits: &Limits) -> Command<'a> {
         b"lru" => admin(args, limits, admin::lru),
         b"slabs" => admin(args, limits, admin::slabs),
         b"watch" => admin::watch(args, limits),
+        b"config" => admin(args, limits, admin::config),
         _ => unknown(line),
     }
 }

@@ -1,4 +1,4 @@
-//! Accepting, placing and refusing connections (`--steer even`).
+//! Accepting, placing and refusing connections (`--steer even`). A connection to a shard's own port stays.
 //!
 //! The kernel's hash spreads connections over the shards' listeners by chance; a shard that has more than another hands a
 //! fresh connection to the one with the fewest before its first byte is read. When no descriptor is left, or the limit is
@@ -57,7 +57,9 @@ impl Shard {
             }
             self.rest();
         }
-        let to = self.common.place(self.core.id);
+        let is_shard_port =
+            self.listeners.get(listener as usize).is_some_and(|listener| listener.is_shard_port);
+        let to = if is_shard_port { self.common.stay(self.core.id) } else { self.common.place(self.core.id) };
         if to != self.core.id {
             if self.core.out.ask(to, Ask::Adopt { fd, listener }) {
                 return;
@@ -73,9 +75,11 @@ impl Shard {
             self.common.left(self.core.id);
             return self.ring.close(fd);
         }
-        let listener_protocol = self.listeners.get(listener as usize).map(|listener| listener.protocol);
-        // A UNIX socket is shard 0's alone.
-        let standing = Standing::new(listener_protocol.unwrap_or(self.core.settings.protocol));
+        // A UNIX socket is shard 0's alone. All others every shard has at the same place in its list.
+        let from = self.listeners.get(listener as usize);
+        let protocol = from.map_or(self.core.settings.protocol, |listener| listener.protocol);
+        let on_shard_port = from.is_some_and(|listener| listener.is_shard_port);
+        let standing = Standing { on_shard_port, ..Standing::new(protocol) };
         let index = self.conns.insert(fd, listener, standing, self.core.keyspace.now_s);
         if let Some(conn) = self.conns.get(index) {
             conn.receive = Receive::Armed;

@@ -60,6 +60,12 @@ impl Common {
         best.1
     }
 
+    /// Counts a fresh connection for the shard it arrived at.
+    pub fn stay(&self, own: usize) -> usize {
+        self.connections[own].fetch_add(1, Ordering::Relaxed);
+        own
+    }
+
     /// A connection counted for `from` lives on `to` after all.
     pub fn move_place(&self, from: usize, to: usize) {
         self.connections[from].fetch_sub(1, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use super::keyspace::Keyspace;
 use super::mesh::Outbound;
 use super::mesh::held::Held;
 use super::mesh::wire::{Ask, Committed, Ticket};
+use super::partition;
 use super::request::{KeyRequest, OwnedRequest};
 use super::settings::Settings;
 use crate::net::BlockPool;
@@ -52,9 +53,9 @@ impl Core {
         Key { bytes, hash: self.settings.hasher.hash(bytes) }
     }
 
-    /// The shard that owns a hash: its high bits, spread evenly over any number of shards (the table uses the low ones).
-    pub fn owner(&self, hash: u64) -> usize {
-        (((hash >> 32) * self.shards as u64) >> 32) as usize
+    /// The shard that owns a key.
+    pub fn owner(&self, key: Key<'_>) -> usize {
+        partition::owner(self.settings.partition, key, self.shards).unwrap_or(self.id)
     }
 
     /// A value of this shard's store, if there is one, to be sent.
@@ -104,8 +105,6 @@ impl Core {
 
     /// Sends a request to the owner of its key; false when it has to wait.
     pub fn forward(&mut self, owner: usize, ticket: Ticket, request: &KeyRequest<'_>) -> bool {
-        let sent = self.out.ask(owner, Ask::Key(ticket, *request, self.keyspace.journal.asker_fd));
-        self.keyspace.counters.cmd_forwarded += u64::from(sent);
-        sent
+        self.out.ask(owner, Ask::Key(ticket, *request, self.keyspace.journal.asker_fd))
     }
 }

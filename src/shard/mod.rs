@@ -1,9 +1,9 @@
 //! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
 //!
 //! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
-//! loop; [`accept`] brings connections in, [`datagrams`] what comes over UDP; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
+//! loop; [`partition`] says which shard owns a key; [`accept`] brings connections in, [`datagrams`] what comes over UDP; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
-//! [`listing`] the one that lists keys; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! [`listing`] the one that lists keys; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
 
 pub mod accept;
@@ -17,7 +17,9 @@ pub mod execute;
 pub mod keyspace;
 pub mod listing;
 pub mod mesh;
+pub mod nodes;
 pub mod park;
+pub mod partition;
 pub mod plan;
 pub mod prefixes;
 pub mod report;
@@ -49,7 +51,7 @@ pub struct Shard {
     /// If there is UDP.
     datagrams: Option<datagrams::Datagrams>,
     common: Arc<common::Common>,
-    /// Addresses listened on: they count as connections, as in memcached.
+    /// Addresses listened on, but for shard ports: they count as connections, as in memcached.
     common_listeners: usize,
     /// The core it is pinned to.
     cpu: usize,

@@ -1,8 +1,9 @@
 //! What all shards of a process share and only read: configuration, the hash's seeds, the clock's origin, and a few
 //! switches that any thread may throw.
 
+use super::nodes::Nodes;
 use super::snapshot::{Snapshot, Topic};
-use crate::options::Protocol;
+use crate::options::{Partition, Protocol};
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +22,8 @@ pub type Users = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
 pub struct Settings {
     /// Hashes keys, the same on every shard.
     pub hasher: Hasher,
+    /// Which shard owns a key (`--partition`).
+    pub partition: Partition,
     /// Limits of the classic parser.
     pub limits: Limits,
     /// What is spoken where the listener does not say (`-B`).
@@ -43,6 +46,8 @@ pub struct Settings {
     pub worker_log_bytes: usize,
     /// See `worker_log_bytes`.
     pub watcher_log_bytes: usize,
+    /// What clients that look for servers are told, if there is TCP.
+    pub nodes: Option<Nodes>,
     /// Renders `stats`.
     pub report: Box<Report>,
     /// What `verbosity` does.

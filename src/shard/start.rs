@@ -88,7 +88,11 @@ pub fn start(
     let shards = cpus.len();
     let common = Arc::new(Common::new(shards));
     let hub = Arc::new(Hub::new(shards, settings.watcher_log_bytes));
-    let common_listeners = sockets.first().map_or(0, |shard| shard.listeners.len() + shard.datagrams.len());
+    // Not shard ports: with 100 shards they would take a fifth of the connections that -c is expected to give.
+    let counts = |shard: &ShardSockets| {
+        shard.listeners.iter().filter(|listener| !listener.is_shard_port).count() + shard.datagrams.len()
+    };
+    let common_listeners = sockets.first().map_or(0, counts);
     let mut running =
         Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new(), notices: Vec::new() };
     let (ready, started) = channel();

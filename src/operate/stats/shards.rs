@@ -31,8 +31,8 @@ pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
         put("cmd_local", c.cmd_local);
         put("cmd_forwarded", c.cmd_forwarded);
         put("cmd_for_peers", c.cmd_for_peers);
-        // Shard ports and migration do not exist yet.
-        put("misrouted", 0);
+        put("misrouted", c.misrouted);
+        // Migration does not exist yet.
         put("migrations", 0);
         put("udp_received", c.udp_received);
         put("udp_dropped", c.udp_dropped);

@@ -1,12 +1,15 @@
 //! The administrative commands of a session.
 
-use super::{Session, Step};
+use super::{Session, Step, Stop};
+use crate::net::listener::local_ip_of;
 use crate::protocol::reply::text;
 use crate::protocol::{Admin, Classes, DumpForm, StatsRequest};
 use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
 use crate::shard::listing::Style;
+use crate::shard::nodes::Nodes;
 use crate::shard::snapshot::Topic;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 impl Session {
@@ -24,6 +27,7 @@ impl Session {
             Admin::Watch(kinds) => self.watch(core, kinds, used),
             // Which classes does not matter: the crawl goes through pages, not classes.
             Admin::Crawl(_) => self.call(core, Call::Crawl, Manner::Text { noreply }, used),
+            Admin::Nodes => self.nodes(core, Nodes::config, used),
             Admin::Dump { form, classes } => self.dump_keys(core, form, classes, used),
             Admin::NoEffect(name) => {
                 // Once: a script that tunes every minute need not fill a log.
@@ -34,6 +38,24 @@ impl Session {
                 self.reply(core, if noreply { b"" } else { text::OK }, used)
             }
         }
+    }
+
+    /// The list of nodes in one of its two forms. It takes memory of the heap until it is sent, so it waits its turn.
+    pub(super) fn nodes(
+        &mut self,
+        core: &mut Core,
+        form: fn(&Nodes, IpAddr) -> Box<[u8]>,
+        used: usize,
+    ) -> Step {
+        let asker = local_ip_of(core.keyspace.journal.asker_fd).filter(|_| !self.standing.datagram);
+        let (Some(nodes), Some(own_ip)) = (&core.settings.nodes, asker) else {
+            return self.reply(core, text::ERROR, used);
+        };
+        if !self.slots.is_empty() || self.out.is_full() || (core.is_crowded() && !self.out.is_idle()) {
+            return Step::stop(Stop::WaitOwn);
+        }
+        self.out.push_heap(form(nodes, own_ip));
+        Step::on(used)
     }
 
     /// `OK`, and then what the form says.

@@ -5,6 +5,7 @@ use crate::protocol::reply::text;
 use crate::protocol::{Command, Exptime, Frame, LongGet, LongGetStep, StoreCommand, StoreVerb, frame, parse};
 use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
+use crate::shard::nodes::Nodes;
 use crate::shard::request::{Form, KeyRequest, Op};
 
 /// Bytes of a `get` line without end at which its keys are run as they come, instead of waiting for the whole line.
@@ -30,6 +31,9 @@ impl Session {
 
     fn command(&mut self, core: &mut Core, command: Command<'_>, used: usize, rest: &[u8]) -> Step {
         match command {
+            Command::Get(get) if core.settings.nodes.as_ref().is_some_and(|nodes| nodes.are_meant(&get)) => {
+                self.nodes(core, Nodes::value, used)
+            }
             Command::Get(get) => {
                 let expires_s = get.touch.map_or(0, |t| core.keyspace.expires_s(t));
                 let (keys, op) = (LongGet::checked(get.with_cas), get_op(get.with_cas, get.touch));

@@ -281,7 +281,7 @@ impl Session {
 
     /// Runs a keyed request here or sends it to its owner.
     fn keyed(&mut self, core: &mut Core, request: &KeyRequest<'_>, used: usize) -> Step {
-        let owner = core.owner(request.key.hash);
+        let owner = core.owner(request.key);
         if owner != core.id {
             return self.foreign(core, owner, request, used);
         }
@@ -324,9 +324,16 @@ impl Session {
         if !core.forward(owner, self.next_ticket(), request) {
             return Step::stop(Stop::WaitShared);
         }
+        self.count_forwarded(core);
         // Also without a reply: when a later reply leaves, this has been done, as on a server with one thread.
         self.slots.open();
         Step::on(used)
+    }
+
+    /// A keyed request of this connection goes to another shard.
+    fn count_forwarded(&self, core: &mut Core) {
+        core.keyspace.counters.cmd_forwarded += 1;
+        core.keyspace.counters.misrouted += u64::from(self.standing.on_shard_port);
     }
 
     /// The ticket of the slot that would be opened next.

@@ -76,7 +76,7 @@ impl Session {
         if self.standing.datagram && rest.len() < end {
             return Step::stop(Stop::NeedInput); // the rest will not come: leave no trace
         }
-        let own = core.owner(request.key.hash) == core.id;
+        let own = core.owner(request.key) == core.id;
         if len > if own { VALUE_COPY_MAX } else { core.out.copy_max } {
             return self.store_large(core, request, head_len);
         }
@@ -90,12 +90,12 @@ impl Session {
 
     fn store_large(&mut self, core: &mut Core, request: &KeyRequest<'_>, head_len: usize) -> Step {
         let len = request.value_len as usize;
-        let owner = core.owner(request.key.hash);
+        let owner = core.owner(request.key);
         if owner != core.id {
             if !core.out.ask(owner, Ask::Reserve(self.next_ticket(), *request, len)) {
                 return Step::stop(Stop::WaitShared);
             }
-            core.keyspace.counters.cmd_forwarded += 1;
+            self.count_forwarded(core);
             self.mode = Mode::Value(Receiving::new(request, owner, State::Asked));
             return Step { used: head_len, stop: Some(Stop::WaitOwn) };
         }
