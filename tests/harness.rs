@@ -312,13 +312,24 @@ impl Conn {
         Some(conn)
     }
 
+    /// Connects over TCP from an address of this side's choice; `None` if that is taken or nobody accepts.
+    pub fn open_tcp_from(from: SocketAddr, to: SocketAddr) -> Option<Conn> {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("socket");
+        socket.set_reuse_address(true).expect("SO_REUSEADDR");
+        socket.bind(&from.into()).ok()?;
+        Conn::over(socket, &to.into())
+    }
+
     /// Connects to a UNIX socket; `None` if nobody accepts.
     pub fn open_unix(path: &Path) -> Option<Conn> {
         Conn::open(Domain::UNIX, &SockAddr::unix(path).expect("short path"))
     }
 
     fn open(domain: Domain, address: &SockAddr) -> Option<Conn> {
-        let socket = Socket::new(domain, Type::STREAM, None).expect("socket");
+        Conn::over(Socket::new(domain, Type::STREAM, None).expect("socket"), address)
+    }
+
+    fn over(socket: Socket, address: &SockAddr) -> Option<Conn> {
         socket.connect(address).ok()?;
         socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
         socket.set_write_timeout(Some(PATIENCE)).expect("write timeout");

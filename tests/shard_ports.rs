@@ -12,7 +12,7 @@ on_counts! { every_address_has_shard_ports on_2 2 on_3 3 on_4 4 }
 on_counts! { ports_that_cannot_be_had_are_named on_2 2 on_3 3 on_4 4 }
 
 /// CRC-32 as IEEE 802.3 has it, bit by bit.
-fn crc32(key: &[u8]) -> u32 {
+pub(crate) fn crc32(key: &[u8]) -> u32 {
     !key.iter().fold(!0, |crc: u32, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(crc & 1)))
     })
@@ -23,11 +23,11 @@ fn fnv1a(start: u32, prime: u32, key: &[u8]) -> u32 {
     key.iter().fold(start, |hash, &byte| (hash ^ i32::from(byte as i8) as u32).wrapping_mul(prime))
 }
 
-fn fnv1a_32(key: &[u8]) -> u32 {
+pub(crate) fn fnv1a_32(key: &[u8]) -> u32 {
     fnv1a(2_166_136_261, 16_777_619, key)
 }
 
-fn fnv1a_64(key: &[u8]) -> u32 {
+pub(crate) fn fnv1a_64(key: &[u8]) -> u32 {
     fnv1a(0xcbf2_9ce4_8422_2325_u64 as u32, 0x0100_0000_01b3_u64 as u32, key)
 }
 
@@ -37,7 +37,7 @@ type Function = (&'static str, fn(&[u8]) -> u32);
 const FUNCTIONS: [Function; 3] = [("crc32a", crc32), ("fnv1a_32", fnv1a_32), ("fnv1a_64", fnv1a_64)];
 
 /// A value of `stats shards`, for each shard.
-fn of_shards(conn: &mut Conn, shards: u32, name: &str) -> Vec<u64> {
+pub(crate) fn of_shards(conn: &mut Conn, shards: u32, name: &str) -> Vec<u64> {
     let stats = conn.stats("shards");
     let value = |shard: u32| {
         let wanted = format!("{shard}:{name}");
@@ -48,7 +48,7 @@ fn of_shards(conn: &mut Conn, shards: u32, name: &str) -> Vec<u64> {
 }
 
 /// Keys of text, of bytes that C takes for negative, and of 200 bytes.
-fn key(i: u32) -> String {
+pub(crate) fn key(i: u32) -> String {
     match i % 3 {
         0 => format!("user:{i}"),
         1 => format!("clé-{i}-ü"),
@@ -57,7 +57,7 @@ fn key(i: u32) -> String {
 }
 
 /// Five requests of five kinds for a key, one of them with a value too large to be copied.
-fn use_key(conn: &mut Conn, i: u32) {
+pub(crate) fn use_key(conn: &mut Conn, i: u32) {
     let key = key(i);
     let value = "v".repeat(if i.is_multiple_of(50) { 20_000 } else { 10 });
     conn.ask(format!("set {key} {i} 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");

@@ -267,7 +267,7 @@ fn rejected_sub_commands(shards: u32) {
 
 /// `stats shards`, a word of our own: one group of lines a shard, whose sums are the server's totals.
 fn shards_add_up(shards: u32) {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 15] = [
         "core",
         "curr_connections",
         "curr_items",
@@ -277,6 +277,8 @@ fn shards_add_up(shards: u32) {
         "cmd_for_peers",
         "misrouted",
         "migrations",
+        "placed_connections",
+        "placed_on_receiving_core",
         "udp_received",
         "udp_dropped",
         "udp_overruns",

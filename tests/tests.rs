@@ -13,6 +13,7 @@
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
 //! | `shard_ports` | shard ports and partitions: clients that count cores as servers |
+//! | `steering` | how connections and datagrams find their shard |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
@@ -23,7 +24,7 @@
 //! | `compatibility` | every row of `docs/compatibility.md` is an example, and every example is run |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
-//! `harness` starts servers and speaks to them. Everything runs in parallel and in any order: each test has a
+//! `harness` starts servers and speaks to them; `namespace` makes networks for them. Everything runs in parallel and in any order: each test has a
 //! server of its own on free ports. `tools/check` installs what the tests need and runs them all.
 
 /// Runs a `fn(shards: u32)` as one test for each of some counts of shards.
@@ -51,6 +52,7 @@ macro_rules! on_1_and_2_shards {
 }
 
 mod harness;
+mod namespace;
 
 mod admin;
 mod arithmetic;
@@ -67,6 +69,7 @@ mod process;
 mod retrieval;
 mod shard_ports;
 mod stats;
+mod steering;
 mod storage;
 mod udp;
 mod watch;

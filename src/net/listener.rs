@@ -18,10 +18,30 @@ pub struct Listener {
     pub name: String,
     /// Accepts UNIX connections.
     pub is_unix: bool,
-    /// On the port of one shard: what it accepts stays there.
-    pub is_shard_port: bool,
+    /// What brings connections here.
+    pub way: Way,
     /// What is spoken there.
     pub protocol: Protocol,
+}
+
+/// Why a connection has come to this shard and not to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The kernel's hash, so by chance: it may be handed on.
+    Chance,
+    /// Its packets are handled by the shard's core.
+    Core,
+    /// The client has chosen its own port accordingly.
+    SourcePort,
+    /// The client has chosen the shard's port.
+    ShardPort,
+}
+
+impl Way {
+    /// The client means this shard: it should ask for no other shard's keys.
+    pub fn is_chosen(self) -> bool {
+        matches!(self, Way::SourcePort | Way::ShardPort)
+    }
 }
 
 /// A listening socket that could not be made; the text names the address, the reason and the remedy.
@@ -86,7 +106,7 @@ pub fn listen_tcp(
         let local = socket.local_addr().map_err(fail)?;
         bound = local.as_socket().unwrap_or(bound);
         let name = tcp_name(bound);
-        listeners.push(Listener { socket, name, is_unix: false, is_shard_port: false, protocol });
+        listeners.push(Listener { socket, name, is_unix: false, way: Way::Chance, protocol });
     }
     Ok((bound.port(), listeners))
 }
@@ -104,7 +124,7 @@ pub fn listen_shard_port(
     let fail = |e| ListenError::new(format!("{address}, the port of shard {shard}"), e);
     let socket = tcp_socket(address, false).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
-    Ok(Listener { socket, name: tcp_name(address), is_unix: false, is_shard_port: true, protocol })
+    Ok(Listener { socket, name: tcp_name(address), is_unix: false, way: Way::ShardPort, protocol })
 }
 
 fn tcp_name(address: SocketAddr) -> String {
@@ -148,7 +168,12 @@ pub fn listen_unix(
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
     let name = format!("unix:{}", path.display());
-    Ok(Listener { socket, name, is_unix: true, is_shard_port: false, protocol })
+    Ok(Listener { socket, name, is_unix: true, way: Way::Chance, protocol })
+}
+
+/// The core that handles the packets of a TCP connection, as far as the kernel knows one.
+pub fn receiving_core(fd: RawFd) -> Option<usize> {
+    with_socket(fd, |socket| socket.cpu_affinity().ok())
 }
 
 /// The other end of a connection.

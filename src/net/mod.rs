@@ -5,6 +5,7 @@
 //! * [`blocks`]: the pool of send blocks, bounded per shard.
 //! * [`outbox`]: one connection's unsent bytes, in order, and the send in flight.
 //! * [`listener`]: listening sockets, TCP and UNIX.
+//! * [`bpf`]: programs by which the kernel chooses among the sockets of a port.
 //! * [`datagrams`]: UDP sockets, the buffers of datagrams and their answers.
 //! * [`probe`]: what the kernel must offer, found out at start, named where it is missing.
 //! * [`doorbell`]: an eventfd other threads ring.
@@ -14,6 +15,7 @@
 //! and is neither freed nor written until the completion has been reaped.
 
 pub mod blocks;
+pub mod bpf;
 pub mod datagrams;
 pub mod doorbell;
 pub mod listener;

@@ -1,10 +1,12 @@
 //! Opens what the options say is listened on, before any shard runs: an address that cannot be had ends the start.
 
 use super::addresses;
+use crate::net::bpf::Program;
 use crate::net::datagrams::listen_udp;
-use crate::net::listener::{ListenError, listen_shard_port, listen_tcp, listen_unix};
-use crate::options::{Listen, ListenAddress, Options};
+use crate::net::listener::{ListenError, Way, listen_shard_port, listen_tcp, listen_unix};
+use crate::options::{Listen, ListenAddress, Options, Partition, Steer};
 use crate::shard::start::ShardSockets;
+use crate::shard::steering;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,6 +19,8 @@ pub struct Sockets {
     pub shards: Vec<ShardSockets>,
     /// Their addresses.
     pub bound: Bound,
+    /// What the kernel refused, so that connections or datagrams are not steered; each once.
+    pub notices: Vec<String>,
 }
 
 /// The addresses that are listened on, each once however many shards share it.
@@ -54,6 +58,7 @@ impl Sockets {
         let mut sockets = Sockets {
             shards: (0..shards).map(|_| ShardSockets::default()).collect(),
             bound: Bound::default(),
+            notices: Vec::new(),
         };
         let backlog = options.backlog.min(i32::MAX as u32) as i32;
         // First, before the kernel chooses a port for anybody else.
@@ -65,13 +70,20 @@ impl Sockets {
                 sockets.shards[0].listeners.push(listen_unix(path, *mode, backlog, options.protocol)?);
             }
             Listen::Tcp(addresses) => {
+                let program = (options.steer == Steer::Cpu)
+                    .then(|| (Way::Core, steering::by_receiving_core(&options.cores[..shards])));
                 for address in addresses {
-                    sockets.open_tcp(address, backlog)?;
+                    let bound = sockets.open_tcp(address, backlog, program.as_ref())?;
+                    sockets.bound.tcp.extend(bound);
                 }
             }
         }
+        let program = (Way::SourcePort, steering::by_source_port(shards));
+        for address in &options.source_port {
+            sockets.open_tcp(address, backlog, Some(&program))?;
+        }
         for address in &options.udp {
-            sockets.open_udp(address)?;
+            sockets.open_udp(address, options.partition)?;
         }
         let most = |shard: &ShardSockets| shard.listeners.len().max(shard.datagrams.len());
         match sockets.shards.first().map_or(0, most) {
@@ -83,15 +95,25 @@ impl Sockets {
         }
     }
 
-    fn open_tcp(&mut self, address: &ListenAddress, backlog: i32) -> Result<(), Box<dyn Error>> {
-        let shards = &mut self.shards;
-        let bound = bind_each(address, |ip, port| {
-            let (port, listeners) = listen_tcp(ip, port, shards.len(), backlog, address.protocol)?;
+    /// Opens an address on every shard. Where the kernel refuses the program, connections come by chance.
+    fn open_tcp(
+        &mut self,
+        address: &ListenAddress,
+        backlog: i32,
+        program: Option<&(Way, Program)>,
+    ) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
+        let (shards, notices) = (&mut self.shards, &mut self.notices);
+        bind_each(address, |ip, port| {
+            let (port, mut listeners) = listen_tcp(ip, port, shards.len(), backlog, address.protocol)?;
+            if let (Some((way, program)), Some(first)) = (program, listeners.first()) {
+                match program.attach(first) {
+                    Ok(()) => listeners.iter_mut().for_each(|listener| listener.way = *way),
+                    Err(error) => unsteered(notices, "connections", &error),
+                }
+            }
             shards.iter_mut().zip(listeners).for_each(|(shard, listener)| shard.listeners.push(listener));
             Ok(port)
-        })?;
-        self.bound.tcp.extend(bound);
-        Ok(())
+        })
     }
 
     fn open_shard_ports(&mut self, address: &ListenAddress, backlog: i32) -> Result<(), Box<dyn Error>> {
@@ -113,10 +135,15 @@ impl Sockets {
         Ok(())
     }
 
-    fn open_udp(&mut self, address: &ListenAddress) -> Result<(), Box<dyn Error>> {
-        let shards = &mut self.shards;
+    fn open_udp(&mut self, address: &ListenAddress, partition: Partition) -> Result<(), Box<dyn Error>> {
+        let (shards, notices) = (&mut self.shards, &mut self.notices);
         let bound = bind_each(address, |ip, port| {
             let (port, sockets) = listen_udp(ip, port, shards.len(), address.protocol)?;
+            if let Some(first) = sockets.first()
+                && let Err(error) = steering::steer_datagrams(first, partition, shards.len())
+            {
+                unsteered(notices, "datagrams", &error);
+            }
             shards.iter_mut().zip(sockets).for_each(|(shard, socket)| shard.datagrams.push(socket));
             Ok(port)
         })?;
@@ -129,7 +156,7 @@ impl Sockets {
         let shard = self.shards.first();
         let others = self.shards.len() - 1;
         let listeners = shard.iter().flat_map(|shard| &shard.listeners).map(|listener| match others {
-            1.. if listener.is_shard_port => {
+            1.. if listener.way == Way::ShardPort => {
                 format!("{} and {others} more ports for the other shards", listener.name)
             }
             _ => listener.name.clone(),
@@ -137,6 +164,17 @@ impl Sockets {
         let datagrams = shard.iter().flat_map(|shard| &shard.datagrams).map(|socket| socket.name.clone());
         let names: Vec<_> = listeners.chain(datagrams).collect();
         if names.is_empty() { "nothing".into() } else { names.join(", ") }
+    }
+}
+
+/// The kernel does not run a program for some sockets: everything works, with more requests that change cores.
+fn unsteered(notices: &mut Vec<String>, what: &str, error: &std::io::Error) {
+    let text = format!(
+        "warning: the kernel does not steer {what} ({error}): they meet their shard by chance, and requests for another \
+         shard's keys change cores; SO_ATTACH_REUSEPORT_CBPF must be allowed, and net.core.optmem_max 20480 or more"
+    );
+    if !notices.contains(&text) {
+        notices.push(text);
     }
 }
 

@@ -26,7 +26,7 @@ pub use cores::{Machine, on_node_of};
 pub use error::OptionError;
 pub use listen::{Host, ListenAddress};
 pub use parse::{Asked, parse};
-pub use steering::Partition;
+pub use steering::{Partition, Steer};
 
 /// A command line, resolved: defaults filled in, limits checked, units applied.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +36,10 @@ pub struct Options {
     /// Where shard 0 listens for connections that are its own, on one port: `--shard-ports`. Shard i listens on the port i
     /// above. Empty without.
     pub shard_ports: Vec<ListenAddress>,
+    /// Where the port that a client comes from chooses its shard: `--source-port-steering`. Empty without.
+    pub source_port: Vec<ListenAddress>,
+    /// How connections to the addresses of `listen` find their shard: `--steer`.
+    pub steer: Steer,
     /// The host that `config get cluster` names: `--advertise`.
     pub advertise: Option<String>,
     /// Where datagrams are taken, none without `-U` and none with `-s`. Addresses as those of `listen`; their ports are

@@ -13,7 +13,7 @@ use super::error::OptionError;
 use super::extended::Extended;
 use super::listen::{self, Defaults, Host, ListenAddress};
 use super::spec::{OptionSpec, Takes};
-use super::steering::{self, ADVERTISE, PARTITION, Partition, SHARD_PORTS};
+use super::steering::{self, ADVERTISE, PARTITION, Partition, SHARD_PORTS, SOURCE_PORT, STEER, Steer};
 use super::table::*;
 use super::{Listen, Options, command};
 
@@ -157,10 +157,9 @@ impl Typed<'_> {
         let cores = cores::assign(machine, self.text(&CORES), threads, &mut warnings)?;
         let options = Options {
             udp: self.udp(udp_port, protocol)?,
-            shard_ports: steering::shard_ports(
-                self.integer(&SHARD_PORTS)?,
-                self.addresses(0, protocol, &mut Vec::new())?,
-            ),
+            shard_ports: self.further_port(&SHARD_PORTS, protocol)?,
+            source_port: self.further_port(&SOURCE_PORT, protocol)?,
+            steer: Steer::parse(self.text(&STEER))?,
             advertise: steering::advertised(self.text(&ADVERTISE))?,
             listen: self.listen(tcp_port, udp_port.is_some(), protocol, &mut warnings)?,
             tcp_port: u16::try_from(tcp_port).unwrap_or(0),
@@ -266,13 +265,19 @@ impl Typed<'_> {
             }
             return Ok(Listen::Unix { path: PathBuf::from(path), mode });
         }
-        if tcp_port == 0 && !udp && self.text(&SHARD_PORTS).is_none() {
+        let further = [&SHARD_PORTS, &SOURCE_PORT].iter().any(|spec| self.text(spec).is_some());
+        if tcp_port == 0 && !udp && !further {
             warnings.push("-p 0 without -s, -U or --shard-ports: there is nothing to listen on".to_string());
         }
         // -p 0 turns TCP off whatever -l says; where 0 is only the default, ports of -l hold.
         let typed_off = self.integer(&PORT)? == Some(0);
         let is_on = |address: &ListenAddress| tcp_port != 0 || (address.port != 0 && !typed_off);
         Ok(Listen::Tcp(addresses.into_iter().filter(is_on).collect()))
+    }
+
+    /// The port of an option that adds one to the addresses of `-l`.
+    fn further_port(&self, spec: &OptionSpec, protocol: Protocol) -> Result<Vec<ListenAddress>, OptionError> {
+        Ok(steering::on_each_host(self.integer(spec)?, self.addresses(0, protocol, &mut Vec::new())?))
     }
 
     /// `-l` as typed.
@@ -366,7 +371,7 @@ fn check_sizes(options: &Options) -> Result<(), OptionError> {
 /// No address lets clients in who do not authenticate.
 fn check_protocols(options: &Options) -> Result<(), OptionError> {
     let Listen::Tcp(addresses) = &options.listen else { return Ok(()) };
-    addresses.iter().chain(&options.shard_ports).try_for_each(|address| {
+    addresses.iter().chain(&options.shard_ports).chain(&options.source_port).try_for_each(|address| {
         let asked_by = format!("an address of {}", LISTEN.name());
         address.protocol.check(options.authentication.as_ref(), &asked_by)
     })

@@ -17,6 +17,26 @@ const FNV_64_FACTORS: [usize; 3] = [3, 5, 29];
 /// Longest name of `--advertise`, in bytes: what DNS allows.
 const HOST_LEN_MAX: usize = 255;
 
+/// How connections to the ports in common find their shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steer {
+    /// Each shard has as many as any other.
+    Even,
+    /// Each has those whose packets its core handles.
+    Cpu,
+}
+
+impl Steer {
+    /// `--steer` as typed.
+    pub(super) fn parse(typed: Option<&str>) -> Result<Steer, OptionError> {
+        match typed {
+            None | Some("even") => Ok(Steer::Even),
+            Some("cpu") => Ok(Steer::Cpu),
+            Some(typed) => Err(STEER.refuse(typed)),
+        }
+    }
+}
+
 /// The function that says which shard owns a key; `shard::partition` computes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Partition {
@@ -78,6 +98,31 @@ pub const PARTITION: OptionSpec = OptionSpec {
               and `isolated` allows no other port. See docs/operating.md.",
 };
 
+/// `--steer`
+pub const STEER: OptionSpec = OptionSpec {
+    short: None,
+    long: "steer",
+    takes: Takes::Text { name: "how", allowed: "`even` or `cpu`" },
+    category: Category::Network,
+    default: "even",
+    summary: "how connections find their shard: even, cpu",
+    details: "`even`: a fresh connection goes to the shard with the fewest. `cpu`: to the shard on the core that handles its \
+              packets, so that interrupt, TCP and shard share a core; for network cards whose queues are spread over the cores of \
+              this server. On one machine with its clients that is their core, so `even` is better there.",
+};
+
+/// `--source-port-steering`
+pub const SOURCE_PORT: OptionSpec = OptionSpec {
+    short: None,
+    long: "source-port-steering",
+    takes: Takes::Integer { name: "port", min: 1, max: 65535 },
+    category: Category::Network,
+    default: "",
+    summary: "a TCP port on which the client's port modulo shards chooses the shard",
+    details: "For clients that know the shards: bind to a port p with p % shards = the shard you want, then connect. On each \
+              address of -l, besides the port of -p. See docs/steering.md.",
+};
+
 /// `--shard-ports`
 pub const SHARD_PORTS: OptionSpec = OptionSpec {
     short: None,
@@ -112,13 +157,13 @@ pub(super) fn advertised(typed: Option<&str>) -> Result<Option<String>, OptionEr
     }
 }
 
-/// The addresses of shard 0's port, each host of `-l` once: shard i listens on the port i above.
-pub(super) fn shard_ports(first: Option<i64>, listen: Vec<ListenAddress>) -> Vec<ListenAddress> {
-    let Some(first) = first.and_then(|port| u16::try_from(port).ok()) else { return Vec::new() };
+/// A further port on each host of `-l`, once; for `--shard-ports` that of shard 0.
+pub(super) fn on_each_host(port: Option<i64>, listen: Vec<ListenAddress>) -> Vec<ListenAddress> {
+    let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else { return Vec::new() };
     let mut found: Vec<ListenAddress> = Vec::new();
     for address in listen {
         if found.iter().all(|other| other.host != address.host) {
-            found.push(ListenAddress { port: first, ..address });
+            found.push(ListenAddress { port, ..address });
         }
     }
     found
@@ -133,16 +178,19 @@ pub(super) fn shard_ports(first: Option<i64>, listen: Vec<ListenAddress>) -> Vec
 /// are the carries lost beyond 32 bits, and they are few: of keys of 16 hexadecimal digits, one of 3 shards gets none.
 pub(super) fn check(options: &Options) -> Result<(), OptionError> {
     check_ports(options)?;
+    check_cores(options)?;
     let (partition, shards) = (options.partition, options.cores.len());
     let asked = format!("{} {}", PARTITION.name(), partition.word());
     let conflict = |text: String| Err(OptionError::Conflict(text));
-    if partition.is_modula() && options.shard_ports.is_empty() && shards > 1 {
+    let has_chosen = !options.shard_ports.is_empty() || !options.source_port.is_empty();
+    if partition.is_modula() && !has_chosen && shards > 1 {
         return conflict(format!(
             "{asked} without {0}: clients that choose a server by the same hash would leave cores idle (of {shards} servers \
-             with {shards} shards, each would use one shard only); give {0} and list every shard port in the clients, or \
-             leave {1} out",
+             with {shards} shards, each would use one shard only); give {0} and list every shard port in the clients, or {2} \
+             for clients that choose their own port, or leave {1} out",
             SHARD_PORTS.name(),
             PARTITION.name(),
+            SOURCE_PORT.name(),
         ));
     }
     let divisor = FNV_64_FACTORS.iter().find(|factor| shards.is_multiple_of(**factor));
@@ -181,15 +229,23 @@ fn check_ports(options: &Options) -> Result<(), OptionError> {
     let conflict = |text: String| Err(OptionError::Conflict(text));
     let common = match &options.listen {
         Listen::Tcp(addresses) => addresses.as_slice(),
-        Listen::Unix { .. } if !options.shard_ports.is_empty() => {
-            return conflict(format!(
-                "{} together with {}: with a UNIX socket there is no TCP; leave one of them out",
-                SHARD_PORTS.name(),
-                UNIX_SOCKET.name(),
-            ));
+        Listen::Unix { .. } => {
+            let needs_tcp = [
+                (!options.shard_ports.is_empty(), &SHARD_PORTS),
+                (!options.source_port.is_empty(), &SOURCE_PORT),
+                (options.steer == Steer::Cpu, &STEER),
+            ];
+            if let Some((_, spec)) = needs_tcp.into_iter().find(|(asked, _)| *asked) {
+                return conflict(format!(
+                    "{} together with {}: with a UNIX socket there is no TCP; leave one of them out",
+                    spec.name(),
+                    UNIX_SOCKET.name(),
+                ));
+            }
+            &[]
         }
-        Listen::Unix { .. } => &[],
     };
+    check_source_port(options, common)?;
     if options.advertise.is_some() && common.is_empty() && options.shard_ports.is_empty() {
         return conflict(format!(
             "{}: there is no TCP port to name to clients; leave it out",
@@ -221,6 +277,39 @@ fn check_ports(options: &Options) -> Result<(), OptionError> {
             LISTEN.name(),
         )),
     }
+}
+
+/// The port for chosen source ports is nobody else's.
+fn check_source_port(options: &Options, common: &[ListenAddress]) -> Result<(), OptionError> {
+    let Some(port) = options.source_port.first().map(|address| address.port) else { return Ok(()) };
+    let first = options.shard_ports.first().map(|address| usize::from(address.port));
+    let is_shard_port =
+        first.is_some_and(|first| (first..first + options.cores.len()).contains(&usize::from(port)));
+    let other = match common.iter().any(|address| address.port == port) {
+        true => &PORT,
+        false if is_shard_port => &SHARD_PORTS,
+        false => return Ok(()),
+    };
+    Err(OptionError::Conflict(format!(
+        "{} {port}: {} asks for that port as well; choose another",
+        SOURCE_PORT.name(),
+        other.name(),
+    )))
+}
+
+/// Steering by core needs a core for each shard.
+fn check_cores(options: &Options) -> Result<(), OptionError> {
+    let unique: std::collections::BTreeSet<usize> = options.cores.iter().copied().collect();
+    let (cores, shards) = (unique.len(), options.cores.len());
+    if options.steer == Steer::Even || cores == shards {
+        return Ok(());
+    }
+    Err(OptionError::Conflict(format!(
+        "{} cpu with {shards} shards on {cores} cores: shards that share a core would get no connections; give {} {cores} or \
+         fewer",
+        STEER.name(),
+        THREADS.name(),
+    )))
 }
 
 #[cfg(test)]

@@ -156,3 +156,32 @@ fn shard_ports_ask_for_the_same_login() {
     let sentence = refused("-Y users --shard-ports 12000 -p 0 -l proto[binary]:127.0.0.1");
     assert!(sentence.contains("allows the binary protocol"), "{sentence}");
 }
+
+#[test]
+fn connections_are_steered_evenly_unless_by_core() {
+    assert_eq!(ask("").unwrap().steer, Steer::Even);
+    assert_eq!(ask("--steer even -t 8").unwrap().steer, Steer::Even);
+    assert_eq!(ask("--steer cpu").unwrap().steer, Steer::Cpu);
+    let sentence = refused("--steer core");
+    assert!(sentence.starts_with("--steer `core`: must be `even` or `cpu`"), "{sentence}");
+    let sentence = refused("--steer cpu -t 5");
+    assert!(sentence.contains("5 shards on 4 cores") && sentence.contains("-t, --threads 4"), "{sentence}");
+}
+
+#[test]
+fn every_host_has_the_source_port_once() {
+    let o = ask("--source-port-steering 12000 -l 10.0.0.1,10.0.0.1:11300,[::1]:11400").unwrap();
+    assert_eq!(o.source_port, [named("10.0.0.1", 12000), named("::1", 12000)]);
+    let o = ask("-p 0 --source-port-steering 12000 --partition crc32a").unwrap();
+    assert_eq!((o.listen, o.warnings), (Listen::Tcp(vec![]), vec![]));
+    for (line, what) in [
+        ("--source-port-steering 11211", "-p, --port"),
+        ("--source-port-steering 12003 --shard-ports 12000", "--shard-ports"),
+        ("--source-port-steering 12000 -s /tmp/s", "-s, --unix-socket"),
+        ("--steer cpu -s /tmp/s", "-s, --unix-socket"),
+    ] {
+        let sentence = refused(line);
+        assert!(sentence.contains(what), "`{line}`: {sentence}");
+    }
+    ask("--source-port-steering 12004 --shard-ports 12000").unwrap();
+}

@@ -2,7 +2,7 @@
 //! are those of memcached 1.6.45; what is ours has a long name only. The rows of steering stand with their checks in `steering`.
 
 use super::spec::{Category, OptionSpec, Takes};
-use super::steering::{ADVERTISE, PARTITION, SHARD_PORTS};
+use super::steering::{ADVERTISE, PARTITION, SHARD_PORTS, SOURCE_PORT, STEER};
 
 /// Most shards one process runs: each pair of them shares a queue, so their number enters as a square.
 pub const SHARDS_MAX: usize = 256;
@@ -17,7 +17,9 @@ pub const TABLE: &[&OptionSpec] = &[
     &LISTEN,
     &UNIX_SOCKET,
     &UNIX_MASK,
+    &STEER,
     &SHARD_PORTS,
+    &SOURCE_PORT,
     &ADVERTISE,
     &PROTOCOL,
     &AUTH_FILE,
@@ -539,7 +541,7 @@ mod tests {
 
     #[test]
     fn what_is_ours_has_no_letter() {
-        for spec in [&CORES, &MAX_KEY_SIZE, &PARTITION, &SHARD_PORTS, &ADVERTISE] {
+        for spec in [&CORES, &MAX_KEY_SIZE, &PARTITION, &STEER, &SHARD_PORTS, &SOURCE_PORT, &ADVERTISE] {
             assert_eq!(spec.short, None);
         }
     }

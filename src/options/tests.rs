@@ -58,6 +58,8 @@ fn defaults() {
         listen: any(11211),
         udp: vec![],
         shard_ports: vec![],
+        source_port: vec![],
+        steer: Steer::Even,
         advertise: None,
         tcp_port: 11211,
         interfaces: None,

@@ -1,4 +1,5 @@
-//! Accepting, placing and refusing connections (`--steer even`). A connection to a shard's own port stays.
+//! Accepting, placing and refusing connections (`--steer even`). A connection that a shard was chosen for stays there
+//! (`--steer cpu`, shard ports, source ports).
 //!
 //! The kernel's hash spreads connections over the shards' listeners by chance; a shard that has more than another hands a
 //! fresh connection to the one with the fewest before its first byte is read. When no descriptor is left, or the limit is
@@ -8,6 +9,7 @@ use super::Shard;
 use super::conn::Receive;
 use super::mesh::wire::Ask;
 use super::session::standing::Standing;
+use crate::net::listener::{Way, receiving_core};
 use crate::protocol::reply::text;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -57,9 +59,10 @@ impl Shard {
             }
             self.rest();
         }
-        let is_shard_port =
-            self.listeners.get(listener as usize).is_some_and(|listener| listener.is_shard_port);
-        let to = if is_shard_port { self.common.stay(self.core.id) } else { self.common.place(self.core.id) };
+        let to = match self.listeners.get(listener as usize) {
+            Some(listener) if listener.way != Way::Chance => self.common.stay(self.core.id),
+            _ => self.common.place(self.core.id),
+        };
         if to != self.core.id {
             if self.core.out.ask(to, Ask::Adopt { fd, listener }) {
                 return;
@@ -78,8 +81,11 @@ impl Shard {
         // A UNIX socket is shard 0's alone. All others every shard has at the same place in its list.
         let from = self.listeners.get(listener as usize);
         let protocol = from.map_or(self.core.settings.protocol, |listener| listener.protocol);
-        let on_shard_port = from.is_some_and(|listener| listener.is_shard_port);
-        let standing = Standing { on_shard_port, ..Standing::new(protocol) };
+        let is_meant_here = from.is_some_and(|listener| listener.way.is_chosen());
+        let standing = Standing { is_meant_here, ..Standing::new(protocol) };
+        self.core.keyspace.counters.adopted += 1;
+        let on_own_core = receiving_core(fd) == Some(self.cpu);
+        self.core.keyspace.counters.adopted_on_own_core += u64::from(on_own_core);
         let index = self.conns.insert(fd, listener, standing, self.core.keyspace.now_s);
         if let Some(conn) = self.conns.get(index) {
             conn.receive = Receive::Armed;

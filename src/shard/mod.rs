@@ -28,6 +28,7 @@ pub mod session;
 pub mod settings;
 pub mod snapshot;
 pub mod start;
+pub mod steering;
 pub mod stop;
 pub mod turn;
 pub mod upkeep;

@@ -12,6 +12,7 @@ use super::settings::Settings;
 use super::watch::Journal;
 use super::watch::hub::Hub;
 use super::{Shard, mesh, park, turn, upkeep};
+use crate::net::listener::Way;
 use crate::net::receive::{GROUP, ReceiveBuffers};
 use crate::net::{BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, probe};
 use crate::options::on_node_of;
@@ -90,7 +91,8 @@ pub fn start(
     let hub = Arc::new(Hub::new(shards, settings.watcher_log_bytes));
     // Not shard ports: with 100 shards they would take a fifth of the connections that -c is expected to give.
     let counts = |shard: &ShardSockets| {
-        shard.listeners.iter().filter(|listener| !listener.is_shard_port).count() + shard.datagrams.len()
+        shard.listeners.iter().filter(|listener| listener.way != Way::ShardPort).count()
+            + shard.datagrams.len()
     };
     let common_listeners = sockets.first().map_or(0, counts);
     let mut running =

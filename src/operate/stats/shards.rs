@@ -34,6 +34,8 @@ pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
         put("misrouted", c.misrouted);
         // Migration does not exist yet.
         put("migrations", 0);
+        put("placed_connections", c.adopted);
+        put("placed_on_receiving_core", c.adopted_on_own_core);
         put("udp_received", c.udp_received);
         put("udp_dropped", c.udp_dropped);
         put("udp_overruns", shard.udp_overruns);

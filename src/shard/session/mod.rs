@@ -333,7 +333,7 @@ impl Session {
     /// A keyed request of this connection goes to another shard.
     fn count_forwarded(&self, core: &mut Core) {
         core.keyspace.counters.cmd_forwarded += 1;
-        core.keyspace.counters.misrouted += u64::from(self.standing.on_shard_port);
+        core.keyspace.counters.misrouted += u64::from(self.standing.is_meant_here);
     }
 
     /// The ticket of the slot that would be opened next.

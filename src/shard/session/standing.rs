@@ -25,8 +25,8 @@ pub struct Standing {
     pub speaks: Speaks,
     /// It has named a user and given the password.
     pub logged_in: bool,
-    /// It has come to the shard's own port: keys of other shards are none of its business.
-    pub on_shard_port: bool,
+    /// The client has chosen this shard: keys of other shards are none of its business.
+    pub is_meant_here: bool,
     /// It is a datagram, not a connection: nobody reads on behind its answer.
     pub datagram: bool,
 }
