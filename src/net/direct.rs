@@ -2,11 +2,15 @@
 //!
 //! A [`DirectReceive`] owns that memory from its making on and names the next pieces of it in a `recvmsg`, never more than
 //! is missing, so the kernel copies each byte to where it stays and not one beyond. It completes with what there is, as any
-//! receive: MSG_WAITALL would hide from the idle clock that bytes come, and hand a receive that was woken 128 times to a
-//! worker thread of the kernel.
+//! receive: with MSG_WAITALL the kernel would hand a receive that was woken 128 times to a worker thread.
+//!
+//! Being woken for each segment costs about a quarter of such a receive, so [`set_low_water`] lets the socket wait until
+//! more of it is there.
 //!
 //! Invariant: while a receive is in flight the memory it names is this value's, and it does not give it up.
 #![allow(unsafe_code)]
+
+use std::os::fd::RawFd;
 
 /// Memory that keeps its place while the value lives, even when the value itself is moved, and that nobody else touches.
 ///
@@ -25,13 +29,34 @@ pub unsafe trait StableRoom {
 const PIECES_MAX: usize = 16;
 
 /// Bytes of one receive: the kernel copies them in one go, and everybody else on the shard waits for it.
-pub const DIRECT_BYTES_MAX: usize = 512 * 1024;
+const DIRECT_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes to wait for, if the receive takes so many, and the fewest that are worth the system call.
+const LOW_WATER_MAX: usize = 256 * 1024;
+const LOW_WATER_MIN: usize = 64 * 1024;
 
 /// What the kernel is given. The header and its pieces live in the [`DirectReceive`] until completion.
 pub struct Fill {
     pub(super) header: *mut libc::msghdr,
+    /// Bytes it could take.
+    asked: usize,
     /// Nothing is there yet as far as is known: wait before the first try.
     pub(super) wait_first: bool,
+}
+
+impl Fill {
+    /// How many bytes it is worth to wait for, as a whole; 1 for whatever comes.
+    pub fn low_water(&self) -> u32 {
+        if self.asked < LOW_WATER_MIN { 1 } else { self.asked.min(LOW_WATER_MAX) as u32 }
+    }
+}
+
+/// Has the kernel wake receives of this socket only when `bytes` have come, or its end (SO_RCVLOWAT). It does so earlier
+/// when the receive window is full. Sockets that cannot wait go on waking.
+pub fn set_low_water(fd: RawFd, bytes: u32) {
+    let (value, len) = (&raw const bytes, size_of::<u32>() as libc::socklen_t);
+    // SAFETY: the option is an int, read from `value` during the call; whatever `fd` is, nothing else is touched.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVLOWAT, value.cast(), len) };
 }
 
 struct Message {
@@ -82,7 +107,7 @@ impl<R: StableRoom> DirectReceive<R> {
         self.message.header.msg_iovlen = count;
         self.asked = asked;
         self.in_flight = true;
-        Some(Fill { header: &mut self.message.header, wait_first: self.drained })
+        Some(Fill { header: &mut self.message.header, asked, wait_first: self.drained })
     }
 
     /// The receive in flight has ended after `len` bytes (0 on an error).

@@ -76,6 +76,8 @@ pub struct Conn {
     pub receive: Receive,
     /// The last bytes it sent went straight into a large value: another may follow.
     pub large: bool,
+    /// So many bytes must have come before its receive takes them.
+    pub low_water: u32,
     /// How far it is from its end.
     pub life: Life,
     /// Why it ends, once it does.
@@ -117,6 +119,7 @@ impl Conns {
             last_command_s: now_s,
             receive: Receive::Off,
             large: false,
+            low_water: 1,
             life: Life::Open,
             reason: Reason::Normal,
             ended: false,
