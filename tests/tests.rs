@@ -6,6 +6,7 @@
 //! | `retrieval` | get gets gat gats: order, duplicates, long lines, large values |
 //! | `storage` | set add replace append prepend cas: answers, noreply, sizes, bad data |
 //! | `arithmetic` | incr decr touch delete, verbosity and the other small commands |
+//! | `large` | values received straight into place: every length, cuts, clients that vanish, stops, slow senders |
 //! | `meta` | mg ms md ma mn me: every flag, q, vivify, stale and won, base64, errors, stampedes |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
@@ -61,6 +62,7 @@ mod datagram;
 mod discovery;
 mod expiry;
 mod framing;
+mod large;
 mod limits;
 mod login;
 mod meta;

@@ -2,6 +2,7 @@
 //!
 //! * [`ring`]: the data ring, its submissions and completions, turned into [`Event`]s.
 //! * [`receive`]: the provided-buffer ring, so that an idle connection holds no buffer.
+//! * [`direct`]: a receive straight into memory reserved for a value.
 //! * [`blocks`]: the pool of send blocks, bounded per shard.
 //! * [`outbox`]: one connection's unsent bytes, in order, and the send in flight.
 //! * [`listener`]: listening sockets, TCP and UNIX.
@@ -11,12 +12,13 @@
 //! * [`doorbell`]: an eventfd other threads ring.
 //!
 //! `unsafe` lives here because the kernel reads and writes memory behind the compiler's back. The rule that keeps it
-//! sound: memory named in a submission is owned by a type of this module (a receive buffer, a block, an [`outbox::Outbox`])
-//! and is neither freed nor written until the completion has been reaped.
+//! sound: memory named in a submission is owned by a type of this module (a receive buffer, a block, an [`outbox::Outbox`],
+//! a [`direct::DirectReceive`]) and is neither freed nor written until the completion has been reaped.
 
 pub mod blocks;
 pub mod bpf;
 pub mod datagrams;
+pub mod direct;
 pub mod doorbell;
 pub mod listener;
 pub mod outbox;
@@ -27,6 +29,7 @@ pub mod ring;
 
 pub use blocks::BlockPool;
 pub use datagrams::{DatagramBuffers, DatagramSocket};
+pub use direct::{DirectReceive, StableRoom};
 pub use doorbell::Doorbell;
 pub use listener::Listener;
 pub use outbox::{Outbox, StableBytes};

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::datagrams::{self, DatagramBuffers};
+use super::direct::Fill;
 use super::doorbell::Doorbell;
 use super::outbox::Send;
 use super::receive;
@@ -40,6 +41,8 @@ pub enum Event {
     Received { conn: u32, buffer: u16, len: u32, armed: bool },
     /// The receive ended: errno 0 is the peer's end of stream, ENOBUFS no buffer, ECANCELED our own wish.
     ReceiveEnded { conn: u32, errno: i32 },
+    /// A direct receive ended: bytes received, 0 at the peer's end of stream, or a negative errno.
+    Filled { conn: u32, result: i32 },
     /// A datagram came in on socket `socket`; it and what the kernel says about it are the first `len` bytes of buffer
     /// `buffer` of [`DatagramBuffers`]. `armed`: the multishot receive goes on.
     DatagramReceived { socket: u32, buffer: u16, len: u32, armed: bool },
@@ -65,9 +68,13 @@ enum Token {
     Quiet = 5,
     Datagram = 6,
     Populate = 7,
+    Direct = 8,
 }
 
 const KIND_SHIFT: u32 = 56;
+
+/// IORING_RECVSEND_POLL_FIRST: wait until something is there before the first try.
+const POLL_FIRST: u16 = 1;
 
 fn user_data(kind: Token, index: u32) -> u64 {
     (kind as u64) << KIND_SHIFT | u64::from(index)
@@ -154,6 +161,26 @@ impl Ring {
     pub fn receive(&mut self, conn: u32, fd: RawFd) {
         let entry = opcode::RecvMulti::new(types::Fd(fd), receive::GROUP).build();
         self.push(entry.user_data(user_data(Token::Receive, conn)));
+    }
+
+    /// Receive into one of the shard's buffers.
+    pub fn receive_once(&mut self, conn: u32, fd: RawFd) {
+        let entry =
+            opcode::Recv::new(types::Fd(fd), std::ptr::null_mut(), 0).buf_group(receive::GROUP).build();
+        let entry = entry.flags(squeue::Flags::BUFFER_SELECT);
+        self.push(entry.user_data(user_data(Token::Receive, conn)));
+    }
+
+    /// Submits what [`super::DirectReceive::start`] gave; [`Event::Filled`] follows.
+    pub fn receive_direct(&mut self, conn: u32, fd: RawFd, fill: Fill) {
+        let ioprio = if fill.wait_first { POLL_FIRST } else { 0 };
+        let entry = opcode::RecvMsg::new(types::Fd(fd), fill.header).ioprio(ioprio).build();
+        self.push(entry.user_data(user_data(Token::Direct, conn)));
+    }
+
+    /// Ends a direct receive; [`Event::Filled`] follows.
+    pub fn cancel_direct(&mut self, conn: u32) {
+        self.cancel(user_data(Token::Direct, conn));
     }
 
     /// Ends the receive of a connection; [`Event::ReceiveEnded`] follows.
@@ -310,6 +337,9 @@ fn event(entry: &cqueue::Entry) -> Option<Event> {
             Some(buffer) if result > 0 => Event::Received { conn: index, buffer, len: result as u32, armed },
             _ => Event::ReceiveEnded { conn: index, errno: -result },
         });
+    }
+    if kind == Token::Direct as u8 {
+        return Some(Event::Filled { conn: index, result });
     }
     if kind == Token::Datagram as u8 {
         return Some(match cqueue::buffer_select(flags) {

@@ -12,13 +12,15 @@ use std::os::fd::RawFd;
 /// Idle sessions kept warm; further ones are freed.
 const SPARE_SESSIONS_MAX: usize = 256;
 
-/// The state of a connection's multishot receive.
+/// The state of a connection's receive: a multishot one, or one of a single buffer, or a direct one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receive {
     /// None in the ring.
     Off,
-    /// In the ring.
+    /// In the ring, into the shard's buffers.
     Armed,
+    /// In the ring, into the memory of a large value.
+    Direct,
     /// Cancelled; its last completion is still to come.
     Ending,
 }
@@ -72,6 +74,10 @@ pub struct Conn {
     pub last_command_s: u32,
     /// The receive in the ring.
     pub receive: Receive,
+    /// The last bytes it sent went straight into a large value: another may follow.
+    pub large: bool,
+    /// So many bytes must have come before its receive takes them.
+    pub low_water: u32,
     /// How far it is from its end.
     pub life: Life,
     /// Why it ends, once it does.
@@ -112,6 +118,8 @@ impl Conns {
             listener,
             last_command_s: now_s,
             receive: Receive::Off,
+            large: false,
+            low_water: 1,
             life: Life::Open,
             reason: Reason::Normal,
             ended: false,

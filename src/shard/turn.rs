@@ -98,6 +98,7 @@ impl Shard {
         match event {
             Event::Received { conn, buffer, len, armed } => self.received(conn, buffer, len as usize, armed),
             Event::ReceiveEnded { conn, errno } => self.receive_ended(conn, errno),
+            Event::Filled { conn, result } => self.filled(conn, result),
             Event::DatagramReceived { socket, buffer, len, armed } => {
                 self.datagram_received(socket, buffer, len as usize, armed)
             }
@@ -151,18 +152,19 @@ impl Shard {
     }
 
     /// Back-pressure: ends the receive of a connection with too much input waiting to be run, starts it again when it is not.
+    /// Ends it also when a large value is to be received directly.
     fn regulate(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
         let waits = conn.waits || conn.queued;
         let input_len = conn.session.as_ref().map_or(0, |session| session.input_len());
         let pause_bytes = if self.core.is_crowded() { 0 } else { INPUT_PAUSE_BYTES };
         let full = waits && input_len > pause_bytes;
-        if full && conn.receive == Receive::Armed {
+        let direct = conn.session.as_ref().is_some_and(|session| session.wants_direct());
+        if (full || direct) && conn.receive == Receive::Armed {
             conn.receive = Receive::Ending;
             self.ring.cancel_receive(index);
         } else if !full && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
-            conn.receive = Receive::Armed;
-            self.ring.receive(index, conn.fd);
+            self.start_receive(index);
         }
     }
 
@@ -207,9 +209,10 @@ impl Shard {
             Life::Closing if conn.session.is_some() => return,
             Life::Closing | Life::Dead => conn.life = Life::Dead,
         }
-        if conn.receive == Receive::Armed {
-            conn.receive = Receive::Ending;
-            self.ring.cancel_receive(index);
+        match std::mem::replace(&mut conn.receive, Receive::Ending) {
+            Receive::Armed => self.ring.cancel_receive(index),
+            Receive::Direct => self.ring.cancel_direct(index),
+            other => conn.receive = other,
         }
         if conn.receive == Receive::Ending {
             return;
@@ -227,7 +230,7 @@ impl Shard {
         self.remove(index);
     }
 
-    fn receive_ended(&mut self, index: u32, errno: i32) {
+    pub(super) fn receive_ended(&mut self, index: u32, errno: i32) {
         let Some(conn) = self.conns.get(index) else { return };
         conn.receive = Receive::Off;
         match errno {
@@ -481,8 +484,7 @@ impl Shard {
         for index in std::mem::take(&mut self.starved) {
             let Some(conn) = self.conns.get(index) else { continue };
             if conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
-                conn.receive = Receive::Armed;
-                self.ring.receive(index, conn.fd);
+                self.start_receive(index);
             }
         }
     }

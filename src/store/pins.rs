@@ -162,6 +162,30 @@ impl Upload {
         self.remaining -= len;
     }
 
+    /// All that is still to be written, in place, piece by piece in order, until `each` returns false. Call
+    /// [`Upload::fill`] with how many bytes were written.
+    pub fn regions(&mut self, each: &mut dyn FnMut(&mut [u8]) -> bool) {
+        // Goes ahead without moving this token; it is borrowed meanwhile, so no two of the regions are had twice.
+        let mut ahead = std::mem::ManuallyDrop::new(Upload { ..*self });
+        while ahead.remaining > 0 {
+            let region = ahead.next_region();
+            let len = region.len();
+            if !each(region) {
+                break;
+            }
+            ahead.advance(len);
+        }
+    }
+
+    /// Notes that the next `len` bytes were written, in as many regions as they take.
+    pub fn fill(&mut self, mut len: usize) {
+        while len > 0 && self.remaining > 0 {
+            let now = self.next_region().len().min(len);
+            self.advance(now);
+            len -= now;
+        }
+    }
+
     /// Writes the next bytes of the value; returns how many there was room for.
     pub fn write(&mut self, mut bytes: &[u8]) -> usize {
         let offered = bytes.len();

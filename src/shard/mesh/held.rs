@@ -1,10 +1,11 @@
-//! A pinned value together with the shard that owns it: what an outbox keeps while the value's bytes are being sent.
+//! What the kernel is shown of the stores' memory: a pinned value together with the shard that owns it, which an outbox
+//! keeps while the value's bytes are being sent, and an upload, which a direct receive keeps while they come.
 #![allow(unsafe_code)]
 
-use crate::net::StableBytes;
-use crate::store::Pinned;
+use crate::net::{StableBytes, StableRoom};
+use crate::store::{Pinned, Upload};
 
-/// See the module comment. Goes back to its owner when sent, by `Core::release`.
+/// A pinned value. Goes back to its owner when sent, by `Core::release`.
 pub struct Held {
     /// The shard whose store holds the value.
     pub owner: usize,
@@ -26,5 +27,17 @@ unsafe impl StableBytes for Held {
                 return;
             }
         }
+    }
+}
+
+// SAFETY: the store neither moves nor frees the chunks of an upload, and nobody else looks at them, until `commit` or
+// `abandon` takes the token back (module `store::pins`); they do not depend on where the token itself is.
+unsafe impl StableRoom for Upload {
+    fn pieces(&mut self, each: &mut dyn FnMut(&mut [u8]) -> bool) {
+        self.regions(each);
+    }
+
+    fn fill(&mut self, len: usize) {
+        Upload::fill(self, len);
     }
 }

@@ -6,8 +6,11 @@
 //! memory of the cache only, not of the process.
 
 use super::{Mode, Session, Step, Stop};
+use crate::net::DirectReceive;
+use crate::net::direct::Fill;
 use crate::protocol::reply::text;
 use crate::shard::core::Core;
+use crate::shard::direct::DIRECT_MIN;
 use crate::shard::execute::{VALUE_COPY_MAX, commit, stored};
 use crate::shard::mesh::wire::Ask;
 use crate::shard::request::{Form, KeyRequest, OwnedRequest};
@@ -23,8 +26,10 @@ pub(super) struct Receiving {
 enum State {
     /// The owner has been asked for the memory.
     Asked,
-    /// The memory is being filled.
+    /// The memory is being filled with what was received before it was there, or comes with other requests.
     Filling(Upload),
+    /// What is missing is received straight into the memory.
+    Direct(DirectReceive<Upload>),
     /// It is full; in a text protocol the line end is still to come.
     Full(Upload),
 }
@@ -48,16 +53,29 @@ impl Receiving {
     pub(super) fn needs_input(&self) -> bool {
         match self.state {
             State::Asked => false,
-            State::Filling(_) => true,
+            State::Filling(_) | State::Direct(_) => true,
             State::Full(_) => line_end_len(&self.request.borrow().form) > 0,
         }
     }
 
-    /// Gives the memory back.
-    pub(super) fn abandon(self, core: &mut Core) {
-        if let State::Filling(upload) | State::Full(upload) = self.state {
-            core.abandon(self.owner, upload);
+    /// Bytes of the value that are not in its memory.
+    fn missing(&self) -> usize {
+        match &self.state {
+            State::Asked => self.request.borrow().value_len as usize,
+            State::Filling(upload) => upload.remaining(),
+            State::Direct(direct) => direct.room().remaining(),
+            State::Full(_) => 0,
         }
+    }
+
+    /// Gives the memory back. No direct receive may be in flight.
+    pub(super) fn abandon(self, core: &mut Core) {
+        let upload = match self.state {
+            State::Asked => return,
+            State::Filling(upload) | State::Full(upload) => upload,
+            State::Direct(direct) => direct.into_room(),
+        };
+        core.abandon(self.owner, upload);
     }
 }
 
@@ -144,6 +162,47 @@ impl Session {
         }
     }
 
+    /// So much of a large value is still to come that it is to be received directly.
+    pub fn wants_direct(&self) -> bool {
+        match &self.mode {
+            Mode::Value(receiving) if matches!(receiving.state, State::Direct(_)) => true,
+            Mode::Value(receiving) => receiving.missing() >= self.input_len() + DIRECT_MIN,
+            _ => false,
+        }
+    }
+
+    /// The direct receive to submit, once the value has its memory and all that came before is in it.
+    pub fn start_direct(&mut self) -> Option<Fill> {
+        let Mode::Value(receiving) = &mut self.mode else { return None };
+        if !self.input.is_empty() {
+            return None;
+        }
+        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked) {
+            State::Filling(upload) => State::Direct(DirectReceive::new(upload)),
+            state => state,
+        };
+        match &mut receiving.state {
+            State::Direct(direct) => direct.start(),
+            _ => None,
+        }
+    }
+
+    /// The direct receive has ended after `len` bytes.
+    pub fn filled(&mut self, len: usize) {
+        let Mode::Value(receiving) = &mut self.mode else { return };
+        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked) {
+            State::Direct(mut direct) => {
+                direct.ended(len);
+                if direct.room().remaining() > 0 {
+                    State::Direct(direct)
+                } else {
+                    State::Full(direct.into_room())
+                }
+            }
+            state => state,
+        };
+    }
+
     /// Takes what has come of a large value.
     pub(super) fn value(&mut self, core: &mut Core, rest: &[u8]) -> Step {
         let Mode::Value(mut receiving) = std::mem::take(&mut self.mode) else { return Step::on(0) };
@@ -160,6 +219,11 @@ impl Session {
                     if upload.remaining() == 0 { State::Full(upload) } else { State::Filling(upload) };
                 self.mode = Mode::Value(receiving);
                 Step::on(n)
+            }
+            State::Direct(direct) => {
+                receiving.state = State::Direct(direct);
+                self.mode = Mode::Value(receiving);
+                Step::stop(Stop::NeedInput)
             }
             State::Full(upload) if rest.len() >= line_end_len && !self.must_wait(core) => {
                 let well_ended = matches!(&rest[..line_end_len], b"" | b"\r\n");

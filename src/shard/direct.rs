@@ -1,0 +1,72 @@
+//! Which receive a connection gets: large values come straight into the memory of their item.
+//!
+//! As a rule a connection has one multishot receive into the shard's buffers. Once a session misses [`DIRECT_MIN`] bytes of
+//! a value that has its memory, the multishot receive is ended, what it still delivers is taken as usual, and then direct
+//! receives follow each other until the value is whole. The next receive takes a single buffer: the line end and the head of
+//! the next large value fit it, so in a stream of large values nothing has to be ended again; if anything else comes, the
+//! multishot receive follows.
+//!
+//! While a direct receive is in flight the session owns the value's memory through its `DirectReceive`, and the connection
+//! counts as receiving: it is neither closed nor is the value given up before the completion has come.
+
+use super::Shard;
+use super::conn::{Conn, Life, Receive};
+use crate::net::direct::set_low_water;
+
+/// Bytes missing of a value from which on they are received directly.
+pub const DIRECT_MIN: usize = 32 * 1024;
+
+impl Shard {
+    /// Starts the receive that a connection without one needs now.
+    pub(super) fn start_receive(&mut self, index: u32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        let session = conn.session.as_mut().filter(|session| session.wants_direct());
+        if let Some(session) = session {
+            // A value whose memory has been asked for is received when the owner has answered.
+            let Some(fill) = session.start_direct() else { return };
+            (conn.receive, conn.large) = (Receive::Direct, true);
+            // The idle clock must see that bytes come.
+            let low_water = if self.core.settings.idle_timeout_s > 0 { 1 } else { fill.low_water() };
+            conn.set_low_water(low_water);
+            return self.ring.receive_direct(index, conn.fd, fill);
+        }
+        conn.set_low_water(1);
+        conn.receive = Receive::Armed;
+        if std::mem::take(&mut conn.large) {
+            self.ring.receive_once(index, conn.fd);
+        } else {
+            self.ring.receive(index, conn.fd);
+        }
+    }
+
+    /// A direct receive has ended.
+    pub(super) fn filled(&mut self, index: u32, result: i32) {
+        let Some(conn) = self.conns.get(index) else { return };
+        let Some(mut session) = conn.session.take() else { return };
+        let len = result.max(0) as usize;
+        session.filled(len);
+        if len == 0 {
+            conn.session = Some(session);
+            return self.receive_ended(index, -result);
+        }
+        conn.receive = Receive::Off;
+        conn.last_command_s = self.core.keyspace.now_s;
+        self.core.keyspace.counters.bytes_read += len as u64;
+        if conn.life != Life::Open {
+            conn.session = Some(session);
+            return self.settle(index);
+        }
+        self.core.keyspace.journal.asker_fd = conn.fd;
+        let stop = session.resume(&mut self.core);
+        self.stopped(index, session, stop);
+    }
+}
+
+impl Conn {
+    /// A system call, but only two or three for a value of 64 KiB and more, and they save more of being woken.
+    fn set_low_water(&mut self, bytes: u32) {
+        if std::mem::replace(&mut self.low_water, bytes) != bytes {
+            set_low_water(self.fd, bytes);
+        }
+    }
+}
