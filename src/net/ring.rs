@@ -153,6 +153,14 @@ impl Ring {
         self.push(entry.user_data(user_data(Token::Receive, conn)));
     }
 
+    /// A receive into one of the shard's buffers, once.
+    pub fn receive_once(&mut self, conn: u32, fd: RawFd, len: u32) {
+        let entry =
+            opcode::Recv::new(types::Fd(fd), std::ptr::null_mut(), len).buf_group(receive::GROUP).build();
+        let entry = entry.flags(squeue::Flags::BUFFER_SELECT);
+        self.push(entry.user_data(user_data(Token::Receive, conn)));
+    }
+
     /// Ends the receive of a connection; [`Event::ReceiveEnded`] follows.
     pub fn cancel_receive(&mut self, conn: u32) {
         self.cancel(user_data(Token::Receive, conn));

@@ -5,7 +5,6 @@
 //! reached under `no_maxconns_fast`, the listeners rest and the backlog waits (`accepting_conns`).
 
 use super::Shard;
-use super::conn::Receive;
 use super::mesh::wire::Ask;
 use super::session::standing::Standing;
 use crate::protocol::reply::text;
@@ -77,10 +76,7 @@ impl Shard {
         // A UNIX socket is shard 0's alone.
         let standing = Standing::new(listener_protocol.unwrap_or(self.core.settings.protocol));
         let index = self.conns.insert(fd, listener, standing, self.core.keyspace.now_s);
-        if let Some(conn) = self.conns.get(index) {
-            conn.receive = Receive::Armed;
-        }
-        self.ring.receive(index, fd);
+        self.receive(index);
         self.log_opened(fd);
     }
 

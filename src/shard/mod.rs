@@ -1,7 +1,7 @@
 //! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
 //!
 //! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
-//! loop; [`accept`] brings connections in, [`datagrams`] what comes over UDP; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
+//! loop, [`crowd`] what it does when more waits than was planned; [`accept`] brings connections in, [`datagrams`] what comes over UDP; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
 //! [`listing`] the one that lists keys; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
@@ -12,6 +12,7 @@ pub mod common;
 pub mod conn;
 pub mod core;
 pub mod counters;
+pub mod crowd;
 pub mod datagrams;
 pub mod execute;
 pub mod keyspace;
@@ -64,6 +65,7 @@ pub struct Shard {
     dirty: Vec<u32>,
     /// Connections whose receive found no buffer.
     starved: Vec<u32>,
+    crowd: crowd::Crowd,
     /// Where the idle check goes on.
     idle_check_at: u32,
     stopping: bool,

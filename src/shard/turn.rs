@@ -62,8 +62,10 @@ impl Shard {
         busy |= self.hear_peers();
         self.perform_calls();
         self.send_replies();
-        self.buffers.publish();
-        self.rearm_starved();
+        if self.follow_crowd() {
+            self.buffers.publish();
+            self.rearm_starved();
+        }
         self.receive_datagrams();
         self.flush_mesh();
         busy |= self.publish_journal();
@@ -128,7 +130,8 @@ impl Shard {
     }
 
     /// A session has run as far as it could: note why it stopped, and put it back.
-    pub(super) fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
+    pub(super) fn stopped(&mut self, index: u32, mut session: Box<Session>, stop: Stop) {
+        session.count(&mut self.core);
         let Some(conn) = self.conns.get(index) else { return };
         match stop {
             Stop::NeedInput if conn.ended => conn.life = Life::Closing,
@@ -149,7 +152,7 @@ impl Shard {
     }
 
     /// Back-pressure: ends the receive of a connection with too much input waiting to be run, starts it again when it is not.
-    fn regulate(&mut self, index: u32) {
+    pub(super) fn regulate(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
         let waits = conn.waits || conn.queued;
         let input_len = conn.session.as_ref().map_or(0, |session| session.input_len());
@@ -159,8 +162,7 @@ impl Shard {
             conn.receive = Receive::Ending;
             self.ring.cancel_receive(index);
         } else if !full && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
-            conn.receive = Receive::Armed;
-            self.ring.receive(index, conn.fd);
+            self.receive(index);
         }
     }
 
@@ -184,7 +186,7 @@ impl Shard {
                 let mut session = conn.session.take().unwrap_or_default();
                 conn.standing = session.standing;
                 session.out.rest(&mut self.core.pool);
-                self.conns.give_session(session);
+                self.conns.give_session(&mut self.core, session);
             } else if conn.life == Life::Closing && session.slots_are_empty() {
                 conn.life = Life::Dead;
             } else if conn.life != Life::Dead && session.has_reply_ready() {
@@ -220,7 +222,7 @@ impl Shard {
             }
             session.abandon(&mut self.core);
             self.core.release_sent();
-            self.conns.give_session(session);
+            self.conns.give_session(&mut self.core, session);
         }
         self.remove(index);
     }
@@ -279,7 +281,8 @@ impl Shard {
     }
 
     /// Something a session may have waited for has happened.
-    fn went_on(&mut self, index: u32, session: Box<Session>) {
+    fn went_on(&mut self, index: u32, mut session: Box<Session>) {
+        session.count(&mut self.core);
         let Some(conn) = self.conns.get(index) else { return };
         conn.session = Some(session);
         if std::mem::take(&mut conn.waits) && !std::mem::replace(&mut conn.queued, true) {
@@ -479,8 +482,7 @@ impl Shard {
         for index in std::mem::take(&mut self.starved) {
             let Some(conn) = self.conns.get(index) else { continue };
             if conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
-                conn.receive = Receive::Armed;
-                self.ring.receive(index, conn.fd);
+                self.receive(index);
             }
         }
     }
