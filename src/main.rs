@@ -67,6 +67,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         options.memory_limit_bytes,
         options.key_size_max_bytes,
         !options.udp.is_empty(),
+        memory::mapped_file_bytes(),
     );
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();

@@ -164,12 +164,12 @@ fn the_memory_limit_changes_while_the_server_runs() {
     fill(0, 100_000);
     let (bytes, full) = (conn.stat("bytes"), server.resident_bytes());
     assert!(bytes > 50 << 20 && bytes < 64 << 20, "{bytes}");
-    conn.ask("cache_memlimit 160\r\n", "OK\r\n");
+    server.set_limit_mib(&mut conn, 160);
     assert_eq!(conn.stat("limit_maxbytes"), 160 << 20);
     fill(100_000, 200_000);
     let bytes = conn.stat("bytes");
     assert!(bytes > 140 << 20, "{bytes}");
-    conn.ask("cache_memlimit 32\r\n", "OK\r\n");
+    server.set_limit_mib(&mut conn, 32);
     wait_for("the items to go", || (conn.stat("bytes") < 32 << 20).then_some(()));
     wait_for("the memory to go back", || (server.resident_bytes() < full - (25 << 20)).then_some(()));
     let bytes = conn.stat("bytes");

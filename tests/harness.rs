@@ -1,17 +1,18 @@
 //! Starts servers and talks to them byte by byte.
 //!
 //! A [`Server`] is a child process on ports the kernel chose, told through its port file; dropping it kills
-//! it, and fails the test if it died or panicked before. A [`Conn`] sends bytes and compares what comes back, with a
+//! it, and fails the test if it died or panicked before, or has had more memory than it promised. A [`Conn`] sends bytes and compares what comes back, with a
 //! deadline on every wait.
 //!
 //! The tests are written against memcached. `RINGCACHED_TEST_SERVER=/usr/bin/memcached cargo test` runs them
 //! against it, which shows that a test asks for what memcached really does.
 
+use crate::promise::Promise;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -76,6 +77,10 @@ pub struct Server {
     unix_socket: Option<PathBuf>,
     /// Set once the end of the process has been seen and judged.
     reaped: bool,
+    /// Connections made to it so far.
+    connections: AtomicU64,
+    /// The highest limit that `cache_memlimit` has set, in bytes.
+    limit_bytes: AtomicU64,
 }
 
 impl Server {
@@ -151,6 +156,8 @@ impl Server {
             shard_addresses: Vec::new(),
             unix_socket: None,
             reaped: false,
+            connections: AtomicU64::new(0),
+            limit_bytes: AtomicU64::new(0),
         }
     }
 
@@ -186,6 +193,12 @@ impl Server {
         wait_for("a connection", || self.try_connect())
     }
 
+    /// A new connection to the first address that takes little from the server without being read.
+    pub fn connect_with_small_window(&self) -> Conn {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        wait_for("a connection", || Conn::open_with_window(self.addresses[0], 4096))
+    }
+
     /// A new socket that speaks with the first UDP address, and hears nobody else.
     pub fn udp_socket(&self) -> UdpSocket {
         self.udp_socket_to(*self.udp_addresses.first().expect("a UDP line in the port file"))
@@ -202,6 +215,7 @@ impl Server {
     }
 
     fn try_connect(&self) -> Option<Conn> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
         match &self.unix_socket {
             Some(path) => Conn::open_unix(path),
             None => Conn::open_tcp(*self.addresses.first().unwrap_or_else(|| &self.shard_addresses[0])),
@@ -210,10 +224,31 @@ impl Server {
 
     /// Resident memory, in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("process status");
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).expect("VmRSS");
-        let kib = line.split_whitespace().nth(1).expect("VmRSS value");
-        kib.parse::<u64>().expect("VmRSS number") * 1024
+        self.status_bytes("VmRSS:").expect("VmRSS")
+    }
+
+    /// A line of the process's status, in bytes; nothing when the process has ended.
+    fn status_bytes(&self, name: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib = line.split_whitespace().next()?.parse::<u64>().ok()?;
+        Some(kib * 1024)
+    }
+
+    /// Sets the limit with `cache_memlimit`; what is promised goes up with it.
+    pub fn set_limit_mib(&self, conn: &mut Conn, mib: u64) {
+        self.limit_bytes.fetch_max(mib << 20, Ordering::Relaxed);
+        conn.ask(format!("cache_memlimit {mib}\r\n"), "OK\r\n");
+    }
+
+    /// Why the server has had more memory than it promised, if it has.
+    fn broken_promise(&self) -> Option<String> {
+        if std::env::var_os("RINGCACHED_TEST_SERVER").is_some() {
+            return None;
+        }
+        let (promise, peak_bytes) = (Promise::read(&self.stderr())?, self.status_bytes("VmHWM:")?);
+        let raised_to_bytes = self.limit_bytes.load(Ordering::Relaxed);
+        promise.broken_by(peak_bytes, raised_to_bytes, self.connections.load(Ordering::Relaxed))
     }
 
     /// Sends `signal`.
@@ -237,6 +272,7 @@ impl Server {
 
     /// SIGTERM; the server must end with exit code 0 in time.
     pub fn stop(&mut self) {
+        assert_eq!(self.broken_promise(), None);
         self.signal(Signal::SIGTERM);
         let status = self.wait_for_exit();
         assert!(status.success(), "SIGTERM: {status}, want exit code 0; stderr:\n{}", self.stderr());
@@ -254,6 +290,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let ended_early = !self.reaped && matches!(self.child.try_wait(), Ok(Some(_)));
+        let broken = self.broken_promise();
         if !self.reaped && !ended_early {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -265,6 +302,7 @@ impl Drop for Server {
         }
         assert!(!ended_early, "the server died during the test; stderr:\n{stderr}");
         assert!(!stderr.contains("panicked at"), "a thread of the server panicked:\n{stderr}");
+        assert_eq!(broken, None, "stderr of the server:\n{stderr}");
     }
 }
 
@@ -323,6 +361,13 @@ impl Conn {
     /// Connects to a UNIX socket; `None` if nobody accepts.
     pub fn open_unix(path: &Path) -> Option<Conn> {
         Conn::open(Domain::UNIX, &SockAddr::unix(path).expect("short path"))
+    }
+
+    /// Connects over TCP with a receive buffer of about `bytes`; `None` if nobody accepts.
+    fn open_with_window(address: SocketAddr, bytes: usize) -> Option<Conn> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("socket");
+        socket.set_recv_buffer_size(bytes).expect("SO_RCVBUF");
+        Conn::over(socket, &address.into())
     }
 
     fn open(domain: Domain, address: &SockAddr) -> Option<Conn> {

@@ -328,25 +328,12 @@ fn more_slow_readers_than_blocks(shards: u32) {
     wait_for("the slow readers to be forgotten", || (patient.stat("curr_connections") == 1).then_some(()));
 }
 
-/// What a connection that does not read may cost beyond the budget: what the kernel hands over in one go (32 receive buffers
-/// of 4 KiB) before the receive ends, in a buffer that has grown to the next power of two.
-const UNREAD_COST_BYTES: u64 = 300 << 10;
-
-/// The fixed budget that the server printed, in bytes.
-fn printed_budget_bytes(server: &Server) -> u64 {
-    let said = server.stderr();
-    let (_, rest) = said.split_once("fixed budget ").expect("a budget");
-    let mib = rest.split(' ').next().expect("a number").parse::<f64>().expect("MiB");
-    (mib * f64::from(1 << 20)) as u64
-}
-
 /// Many clients that send requests for keys of all shards as long as the server takes them, and read nothing. The sockets
 /// alone swallow megabytes of answers for each, so the others are served late here, but served.
 fn a_crowd_that_does_not_read(shards: u32) {
     const CLIENTS: usize = 150;
     let server = Server::start(shards, &["-m", "64"]);
     let mut other = server.connect();
-    let resident_before_bytes = server.resident_bytes();
     let value = "v".repeat(1000);
     let keys: String = (0..100).map(|n| format!(" key-{n}")).collect();
     for key in keys.split_whitespace() {
@@ -360,10 +347,6 @@ fn a_crowd_that_does_not_read(shards: u32) {
             other.ask(format!("get {key}\r\n"), format!("VALUE {key} 0 1000\r\n{value}\r\nEND\r\n"));
         }
     }
-    let grown = server.resident_bytes().saturating_sub(resident_before_bytes);
-    let budget = printed_budget_bytes(&server);
-    let allowed = budget + CLIENTS as u64 * UNREAD_COST_BYTES;
-    assert!(grown < allowed, "{CLIENTS} clients that do not read took {grown} bytes, the budget is {budget}");
     // Whoever reads in the end gets all that was asked, in order.
     let answer: String =
         keys.split_whitespace().map(|key| format!("VALUE {key} 0 1000\r\n{value}\r\n")).collect();

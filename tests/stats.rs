@@ -267,7 +267,7 @@ fn rejected_sub_commands(shards: u32) {
 
 /// `stats shards`, a word of our own: one group of lines a shard, whose sums are the server's totals.
 fn shards_add_up(shards: u32) {
-    const KEYS: [&str; 15] = [
+    const KEYS: [&str; 16] = [
         "core",
         "curr_connections",
         "curr_items",
@@ -275,6 +275,7 @@ fn shards_add_up(shards: u32) {
         "cmd_local",
         "cmd_forwarded",
         "cmd_for_peers",
+        "crowds",
         "misrouted",
         "migrations",
         "placed_connections",

@@ -10,6 +10,7 @@
 //! | `meta` | mg ms md ma mn me: every flag, q, vivify, stale and won, base64, errors, stampedes |
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
+//! | `bounds` | loads that try to make the server take more memory than it promised |
 //! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
@@ -25,8 +26,9 @@
 //! | `compatibility` | every row of `docs/compatibility.md` is an example, and every example is run |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
-//! `harness` starts servers and speaks to them; `namespace` makes networks for them. Everything runs in parallel and in any order: each test has a
-//! server of its own on free ports. `tools/check` installs what the tests need and runs them all.
+//! `harness` starts servers, speaks to them and holds them to what they promise (`promise`); `namespace` makes networks for them.
+//! Everything runs in parallel and in any order: each test has a server of its own on free ports. `tools/check` installs
+//! what the tests need and runs them all.
 
 /// Runs a `fn(shards: u32)` as one test for each of some counts of shards.
 macro_rules! on_counts {
@@ -54,10 +56,12 @@ macro_rules! on_1_and_2_shards {
 
 mod harness;
 mod namespace;
+mod promise;
 
 mod admin;
 mod arithmetic;
 mod binary;
+mod bounds;
 mod datagram;
 mod discovery;
 mod expiry;

@@ -26,6 +26,9 @@ const PIECES_MAX: usize = 32;
 /// Blocks one connection may fill before it has to wait for its peer to read; one while the pool is scarce.
 pub const BLOCKS_MAX: usize = 8;
 
+/// Runs at which a connection's requests wait. A reply adds three at most, so a queue never grows beyond 64 places.
+const RUNS_MAX: usize = 60;
+
 /// Unsent bytes, copied and pinned, at which a connection's requests wait.
 pub const UNSENT_MAX: usize = 256 * 1024;
 
@@ -82,6 +85,11 @@ impl<P> Default for Outbox<P> {
 }
 
 impl<P: StableBytes> Outbox<P> {
+    /// Bytes of memory of its lists when they are longest.
+    pub const LIST_BYTES: usize = (RUNS_MAX.next_power_of_two()) * size_of::<Run<P>>()
+        + BLOCKS_MAX * size_of::<Block>()
+        + size_of::<Message>();
+
     /// Nothing to send and nothing in flight.
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty() && !self.in_flight
@@ -99,7 +107,7 @@ impl<P: StableBytes> Outbox<P> {
 
     /// So much is unsent that the connection's requests have to wait.
     pub fn is_full(&self) -> bool {
-        self.unsent >= UNSENT_MAX
+        self.unsent >= UNSENT_MAX || self.runs.len() >= RUNS_MAX
     }
 
     /// A send has been submitted and not completed.

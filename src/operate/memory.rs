@@ -31,6 +31,21 @@ fn group_limits(groups: &str, read: impl Fn(&Path) -> Option<String>) -> impl It
     })
 }
 
+/// Bytes of files mapped into this process, in memory or not: the program and its libraries. 0 if the kernel does not say.
+pub fn mapped_file_bytes() -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines().filter_map(file_mapping_bytes).sum()
+}
+
+/// The length of a mapping, given its line of /proc/self/maps (proc(5)), if there is a file behind it.
+fn file_mapping_bytes(line: &str) -> Option<usize> {
+    let mut fields = line.split_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let path = fields.nth(4)?;
+    let address = |text: &str| usize::from_str_radix(text, 16).ok();
+    address(end)?.checked_sub(address(start)?).filter(|_| path.starts_with('/'))
+}
+
 /// A sentence when `-m` and the fixed budget together are more than there is.
 pub fn too_much(limit_bytes: u64, fixed_bytes: u64, available_bytes: u64) -> Option<String> {
     let mib = |bytes: u64| bytes >> 20;
@@ -83,6 +98,16 @@ mod tests {
         assert_eq!(limits("0::/b\n"), [8192]);
         assert_eq!(limits("nonsense\n0::/missing\n"), [8192]);
         assert_eq!(limits(""), []);
+    }
+
+    #[test]
+    fn mappings_of_files_are_measured() {
+        let text = "55a4babde000-55a4bac2b000 r--p 00000000 fe:00 68165 /opt/a name";
+        assert_eq!(file_mapping_bytes(text), Some(0x4d000));
+        for other in ["7f0-7f1 rw-p 00000000 00:00 0", "7f0-7f1 rw-p 0 00:00 0 [heap]", "nonsense /a", ""] {
+            assert_eq!(file_mapping_bytes(other), None, "{other}");
+        }
+        assert!(mapped_file_bytes() > 1 << 20, "this test is a program too");
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! reached under `no_maxconns_fast`, the listeners rest and the backlog waits (`accepting_conns`).
 
 use super::Shard;
-use super::conn::Receive;
 use super::mesh::wire::Ask;
 use super::session::standing::Standing;
 use crate::net::listener::{Way, receiving_core};
@@ -87,10 +86,7 @@ impl Shard {
         let on_own_core = receiving_core(fd) == Some(self.cpu);
         self.core.keyspace.counters.adopted_on_own_core += u64::from(on_own_core);
         let index = self.conns.insert(fd, listener, standing, self.core.keyspace.now_s);
-        if let Some(conn) = self.conns.get(index) {
-            conn.receive = Receive::Armed;
-        }
-        self.ring.receive(index, fd);
+        self.start_receive(index);
         self.log_opened(fd);
     }
 

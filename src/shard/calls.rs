@@ -11,6 +11,9 @@ use crate::protocol::binary::{HEADER_LEN, Status, Tag, reply};
 use crate::protocol::reply::text;
 use std::sync::Mutex;
 
+/// Calls of one shard's connections that may be outstanding; further ones wait. Their reports are memory of the heap.
+const PENDING_MAX: usize = 8;
+
 /// What a shard is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -142,9 +145,13 @@ pub struct Calls {
 pub type Mailbox = Mutex<Vec<(Ticket, usize, Part)>>;
 
 impl Core {
-    /// Sends a call to its shards; false when some way is full (nothing was sent then).
+    /// Sends a call to its shards; false when there are too many or some way is full (nothing was sent
+    /// then).
     pub fn start_call(&mut self, ticket: Ticket, call: Call, manner: Manner) -> bool {
         let words = call.encode();
+        if self.calls.pending.len() >= PENDING_MAX {
+            return false;
+        }
         if !self.out.all_have_room(Ask::Call(ticket, words).record_bytes()) {
             return false;
         }

@@ -4,6 +4,7 @@
 //! the first byte arrives and goes back when the last reply has been sent. A place in the table is reused only after every
 //! operation that names it has ended; its generation tells answers of peers for an earlier tenant apart.
 
+use super::core::Core;
 use super::datagrams::Datagram;
 use super::session::standing::Standing;
 use super::session::{ConnId, Session};
@@ -168,8 +169,9 @@ impl Conns {
     }
 
     /// Takes an idle session back.
-    pub fn give_session(&mut self, mut session: Box<Session>) {
+    pub fn give_session(&mut self, core: &mut Core, mut session: Box<Session>) {
         session.shrink();
+        session.count(core);
         if self.spare.len() < SPARE_SESSIONS_MAX {
             self.spare.push(session);
         }

@@ -37,6 +37,9 @@ pub struct Core {
     /// At so many the shard is crowded: each session is held to the least it can go on with. Plenty for ordinary pipelines; it
     /// bounds what clients that do not read can take.
     pub waiting_bytes_max: usize,
+    /// Bytes of a request that is not complete beyond which it is given up in a crowd: those of the longest that stores a copied
+    /// value.
+    pub request_len_max: usize,
     /// Commands without effect that the log has been told of, a handful at most.
     pub said: Vec<&'static str>,
     /// Values that have been sent and go back to their stores at the end of the step.
@@ -66,6 +69,11 @@ impl Core {
     /// More waits than there should be.
     pub fn is_crowded(&self) -> bool {
         self.waiting_bytes > self.waiting_bytes_max
+    }
+
+    /// A crowd is over when half of what makes one has gone, so that it does not come and go with every request.
+    pub fn is_calm(&self) -> bool {
+        self.waiting_bytes <= self.waiting_bytes_max / 2
     }
 
     /// Takes back every value in `released`.

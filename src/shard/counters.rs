@@ -51,6 +51,8 @@ pub struct Counters {
     pub cmd_for_peers: u64,
     /// Receives that found no buffer and were armed again.
     pub receive_no_buffer: u64,
+    /// Times more waited in the sessions than was planned.
+    pub crowds: u64,
     /// Datagrams that arrived.
     pub udp_received: u64,
     /// Those of them that are no request, or came while the server stopped.
@@ -68,7 +70,7 @@ impl Counters {
             store_too_large store_no_memory
             bytes_read bytes_written conn_yields total_connections rejected_connections idle_kicks listen_disabled_num
             time_in_listen_disabled_us log_worker_dropped log_worker_written log_watcher_skipped log_watcher_sent
-            cmd_local cmd_forwarded misrouted cmd_for_peers adopted adopted_on_own_core receive_no_buffer
+            cmd_local cmd_forwarded misrouted cmd_for_peers adopted adopted_on_own_core receive_no_buffer crowds
             udp_received udp_dropped udp_sent);
     }
 }

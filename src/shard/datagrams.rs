@@ -176,7 +176,7 @@ impl Shard {
         datagrams.finish(datagram.buffer, session.standing.speaks);
         session.abandon(&mut self.core);
         self.core.release_sent();
-        self.conns.give_session(session);
+        self.conns.give_session(&mut self.core, session);
         self.send_datagram(index, datagram);
     }
 

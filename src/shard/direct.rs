@@ -11,6 +11,7 @@
 
 use super::Shard;
 use super::conn::{Conn, Life, Receive};
+use super::crowd::Crowd;
 use crate::net::direct::set_low_water;
 
 /// Bytes missing of a value from which on they are received directly.
@@ -32,7 +33,7 @@ impl Shard {
         }
         conn.set_low_water(1);
         conn.receive = Receive::Armed;
-        if std::mem::take(&mut conn.large) {
+        if std::mem::take(&mut conn.large) || self.crowd != Crowd::None {
             self.ring.receive_once(index, conn.fd);
         } else {
             self.ring.receive(index, conn.fd);

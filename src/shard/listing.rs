@@ -11,7 +11,10 @@ use base64::prelude::BASE64_STANDARD;
 use std::io::Write as _;
 
 /// Bytes of text at which a step ends.
-const TEXT_MAX: usize = 32 * 1024;
+pub const TEXT_MAX: u32 = 32 * 1024;
+
+/// The same in a crowd (`shard/crowd.rs`).
+pub const TEXT_MAX_IN_CROWD: u32 = 4 * 1024;
 
 /// Buckets of the table that one step visits.
 const BUCKETS_MAX: usize = 256;
@@ -44,6 +47,8 @@ pub struct ListingStep {
     pub from: u32,
     /// The most items to list.
     pub items_max: u32,
+    /// Bytes of text at which the step ends.
+    pub text_max: u32,
 }
 
 /// What a step has listed.
@@ -61,17 +66,18 @@ impl ListingStep {
     /// As two words, for the mesh.
     pub fn encode(self) -> [u64; 2] {
         let what = u64::from(self.style as u8) | u64::from(self.class) << 8 | (self.shard as u64) << 16;
-        [what | u64::from(self.from) << 32, self.items_max.into()]
+        [what | u64::from(self.from) << 32, u64::from(self.items_max) | u64::from(self.text_max) << 32]
     }
 
     /// Back from two words.
-    pub fn decode([what, items_max]: [u64; 2]) -> Option<ListingStep> {
+    pub fn decode([what, most]: [u64; 2]) -> Option<ListingStep> {
         Some(ListingStep {
             shard: usize::from((what >> 16) as u16),
             style: STYLES.get(usize::from(what as u8)).copied()?,
             class: (what >> 8) as u8,
             from: (what >> 32) as u32,
-            items_max: items_max as u32,
+            items_max: most as u32,
+            text_max: (most >> 32) as u32,
         })
     }
 
@@ -84,7 +90,7 @@ impl ListingStep {
             if (self.class == 0 || item.class() == self.class) && items < self.items_max {
                 items += u32::from(self.write(&mut text, &item, unix_0_s));
             }
-            text.len() < TEXT_MAX && items < self.items_max
+            text.len() < self.text_max as usize && items < self.items_max
         });
         Listed { text: text.into(), items, next: next.filter(|_| items < self.items_max) }
     }
@@ -146,6 +152,7 @@ mod tests {
             class: 200,
             from: u32::MAX - 1,
             items_max: u32::MAX,
+            text_max: 77,
         };
         assert_eq!(ListingStep::decode(step.encode()), Some(step));
         assert_eq!(ListingStep::decode([9, 0]), None);

@@ -1,7 +1,7 @@
 //! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
 //!
 //! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
-//! loop; [`partition`] says which shard owns a key and [`steering`] has the kernel say it; [`accept`] brings connections in, [`datagrams`]
+//! loop, [`crowd`] what it does when more waits than was planned; [`partition`] says which shard owns a key and [`steering`] has the kernel say it; [`accept`] brings connections in, [`datagrams`]
 //! what comes over UDP, [`direct`] large values; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
 //! [`listing`] the one that lists keys; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
@@ -13,6 +13,7 @@ pub mod common;
 pub mod conn;
 pub mod core;
 pub mod counters;
+pub mod crowd;
 pub mod datagrams;
 pub mod direct;
 pub mod execute;
@@ -69,6 +70,7 @@ pub struct Shard {
     dirty: Vec<u32>,
     /// Connections whose receive found no buffer.
     starved: Vec<u32>,
+    crowd: crowd::Crowd,
     /// Where the idle check goes on.
     idle_check_at: u32,
     stopping: bool,

@@ -1,20 +1,38 @@
 //! What memory the server takes, computed once at start, printed, and kept to.
 //!
-//! `-m` is for items, their index and the bookkeeping of eviction. Everything else is fixed and small: 16 MiB for the
-//! process and 4 MiB a shard at most, 3 MiB more a shard with UDP. On top of it come connections: under 512 bytes each while
-//! idle. What waits in them (input to be run, answers that wait for others) is counted over the shard, and when it is more
-//! than planned each connection is held to one request and its answer.
+//! `-m` is for items, their index and the bookkeeping of eviction. Everything else is fixed and small: 16 MiB for the process
+//! and 4 MiB a shard at most, 3 MiB more a shard with UDP. On top of it come connections: under 512 bytes each while idle,
+//! [`Plan::connection_bytes`] at most.
+//!
+//! The sum bounds the resident memory that the system shows for the process (VmRSS), because that is what an operator
+//! sees and what a control group limits. So the program's own code counts, by what is mapped of it: the kernel may have
+//! all of that in memory, and a build without optimisation is larger.
+//!
+//! Most terms are buffers of a fixed number. What waits in sessions (input to be run, answers that wait for others) is not: it
+//! is counted over the shard, and when it is more than [`Plan::waiting_bytes`], a crowd, each connection is held to one
+//! request, its answer and one receive buffer (`crowd`). What the receive buffers hold when that is noticed still comes in:
+//! [`Plan::arriving_bytes`].
+//!
+//! Not in it, since hardly anybody needs them: watchers (twice `-o watcher_logbuf_size` each) and the counters of key prefixes
+//! (`-D`, 1.5 MiB a shard).
 
-use super::execute::words_max;
+use super::conn::Conn;
+use super::execute::{VALUE_COPY_MAX, words_max};
 use super::mesh;
+use super::session::SESSION_BYTES;
 use crate::net::blocks::BlockPool;
 use crate::net::{DatagramBuffers, RingConfig};
+use crate::protocol::LINE_BUFFERED_MAX;
 use crate::protocol::datagram::MESSAGE_LEN_MAX;
 use std::fmt;
 
 /// Receive buffers of each of `shards` shards.
 pub const fn receive_buffers(shards: usize) -> u16 {
-    if shards <= 4 { 512 } else { 256 }
+    match shards {
+        0..=2 => 512,
+        3..=8 => 256,
+        _ => 128,
+    }
 }
 
 /// Bytes of one: several small requests, or a fair piece of a large value.
@@ -27,17 +45,17 @@ pub const RING: RingConfig = RingConfig { submissions: 1024, completions: 4096 }
 const BLOCKS_MIN: usize = 64;
 
 /// Send blocks that all shards share out among them.
-const BLOCKS_SHARED: usize = 896;
+const BLOCKS_SHARED: usize = 704;
 
-/// Bytes of requests, replies and texts that may wait in the sessions of each of `shards` shards.
+/// Bytes of requests, replies and texts that may wait in the sessions of each of `shards` shards before it is a crowd.
 fn waiting_bytes(shards: usize) -> usize {
     (WAITING_SHARED / shards).clamp(WAITING_MIN, WAITING_MAX)
 }
 
 /// What all shards share out among them of it, and the least and the most of one.
-const WAITING_SHARED: usize = 4 * 1024 * 1024;
+const WAITING_SHARED: usize = 2 * 1024 * 1024;
 const WAITING_MIN: usize = 256 * 1024;
-const WAITING_MAX: usize = 1024 * 1024;
+const WAITING_MAX: usize = 512 * 1024;
 
 /// What one shard takes besides its share of `-m`, and the whole.
 #[derive(Clone, Copy, Debug)]
@@ -60,39 +78,59 @@ pub struct Plan {
     pub mesh_bytes: usize,
     /// Bytes of its datagrams and their answers; 0 without UDP.
     pub datagram_bytes: usize,
-    /// Bytes that may wait in its sessions.
+    /// Bytes that may wait in its sessions before it is a crowd.
     pub waiting_bytes: usize,
+    /// Bytes that may be in its receive buffers when one begins, and are put aside then.
+    pub arriving_bytes: usize,
     /// Bytes of its rings, executor and lists.
     pub loop_bytes: usize,
+    /// Bytes of the files mapped into the process: the program and the libraries it needs.
+    pub program_bytes: usize,
+    /// Bytes of the longest request that is not complete in a crowd.
+    pub request_len_max: usize,
 }
 
 /// Rings (SQ entries of 64 bytes, CQ entries of 16), the executor with its three, and the lists of a turn.
 const LOOP_BYTES: usize = RING.submissions as usize * 64 + RING.completions as usize * 16 + 512 * 1024;
 
+/// A connection's record and its places in the lists of a turn; a table that grows is there twice for a moment, once at double
+/// size.
+const CONN_BYTES: usize = 3 * (size_of::<Conn>() + 5 * size_of::<u32>());
+
 /// Datagrams under way; one more byte of an answer tells that it is too long.
 const DATAGRAM_BYTES: usize = DatagramBuffers::footprint_bytes(MESSAGE_LEN_MAX + 1);
 
-/// The program itself: code, heap, stacks.
-const PROCESS_BYTES: usize = 5 * 1024 * 1024;
+/// The heap and the stack of the process before there is a shard: options, texts, the sockets' names.
+const HEAP_BYTES: usize = 1024 * 1024;
 
 impl Plan {
     /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes, with UDP or
-    /// without.
-    pub fn new(shards: usize, limit_bytes: usize, key_len_max: usize, udp: bool) -> Plan {
+    /// without, for a program of which `program_bytes` are mapped.
+    pub fn new(
+        shards: usize,
+        limit_bytes: usize,
+        key_len_max: usize,
+        udp: bool,
+        program_bytes: usize,
+    ) -> Plan {
         let words_max = words_max(key_len_max);
         let blocks = BLOCKS_MIN + BLOCKS_SHARED / shards;
+        let receive_bytes = usize::from(receive_buffers(shards)) * RECEIVE_BUFFER_BYTES as usize;
         Plan {
             shards,
             limit_bytes,
             store_bytes: limit_bytes / shards,
             words_max,
             blocks,
-            receive_bytes: usize::from(receive_buffers(shards)) * RECEIVE_BUFFER_BYTES as usize,
+            receive_bytes,
             block_bytes: BlockPool::footprint_bytes(blocks),
             mesh_bytes: 2 * (shards - 1) * mesh::queue_bytes(shards, words_max),
             datagram_bytes: if udp { DATAGRAM_BYTES } else { 0 },
             waiting_bytes: waiting_bytes(shards),
+            arriving_bytes: receive_bytes,
             loop_bytes: LOOP_BYTES,
+            program_bytes,
+            request_len_max: LINE_BUFFERED_MAX + words_max + VALUE_COPY_MAX,
         }
     }
 
@@ -103,12 +141,24 @@ impl Plan {
             + self.mesh_bytes
             + self.datagram_bytes
             + self.waiting_bytes
+            + self.arriving_bytes
             + self.loop_bytes
     }
 
-    /// Everything that is not `-m`, in bytes: connections come on top, at under 512 bytes each while idle.
+    /// Everything that is neither `-m` nor connections, in bytes.
     pub fn fixed_bytes(&self) -> usize {
-        PROCESS_BYTES + self.shards * self.buffer_bytes()
+        self.program_bytes + HEAP_BYTES + self.shards * self.buffer_bytes()
+    }
+
+    /// What one connection may take at most, in bytes, however many there are: its session, a request that is not complete
+    /// with what one receive brings, and one answer.
+    pub fn connection_bytes(&self) -> usize {
+        CONN_BYTES
+            + SESSION_BYTES
+            + self.request_len_max
+            + RECEIVE_BUFFER_BYTES as usize
+            + self.words_max
+            + VALUE_COPY_MAX
     }
 }
 
@@ -118,23 +168,24 @@ impl fmt::Display for Plan {
         write!(
             f,
             "memory: {:.0} MiB for items (-m), {:.1} MiB for each of {} shards; fixed budget {:.1} MiB \
-             (process {:.0}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, waiting requests and \
-             replies {:.1}, loop {:.1}",
+             (program {:.1}, heap {:.1}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, waiting \
+             requests and replies {:.1}, loop {:.1}",
             mib(self.limit_bytes),
             mib(self.store_bytes),
             self.shards,
             mib(self.fixed_bytes()),
-            mib(PROCESS_BYTES),
+            mib(self.program_bytes),
+            mib(HEAP_BYTES),
             mib(self.receive_bytes),
             mib(self.block_bytes),
             mib(self.mesh_bytes),
-            mib(self.waiting_bytes),
+            mib(self.waiting_bytes + self.arriving_bytes),
             mib(self.loop_bytes),
         )?;
-        match self.datagram_bytes {
-            0 => f.write_str(")"),
-            bytes => write!(f, ", datagrams {:.1})", mib(bytes)),
+        if self.datagram_bytes > 0 {
+            write!(f, ", datagrams {:.1}", mib(self.datagram_bytes))?;
         }
+        write!(f, "); each connection at most {} KiB more", self.connection_bytes().div_ceil(1024))
     }
 }
 
@@ -145,10 +196,12 @@ mod tests {
     #[test]
     fn the_fixed_budget_stays_small() {
         const MIB: usize = 1024 * 1024;
+        const PROGRAM_BYTES: usize = 5 * MIB; // of a release build, with the C library
         for shards in [1, 2, 4, 8, 16, 64, 128] {
-            let plan = Plan::new(shards, 1024 * MIB, 250, false);
+            let plan = Plan::new(shards, 1024 * MIB, 250, false, PROGRAM_BYTES);
+            assert!(plan.connection_bytes() <= 24 * 1024, "{plan}");
             assert!(plan.fixed_bytes() <= 16 * MIB + shards * 4 * MIB, "{plan}");
-            let with_udp = Plan::new(shards, 1024 * MIB, 250, true);
+            let with_udp = Plan::new(shards, 1024 * MIB, 250, true, PROGRAM_BYTES);
             assert!(with_udp.fixed_bytes() - plan.fixed_bytes() <= shards * 3 * MIB, "{with_udp}");
         }
     }

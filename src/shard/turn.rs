@@ -62,8 +62,10 @@ impl Shard {
         busy |= self.hear_peers();
         self.perform_calls();
         self.send_replies();
-        self.buffers.publish();
-        self.rearm_starved();
+        if self.follow_crowd() {
+            self.buffers.publish();
+            self.rearm_starved();
+        }
         self.receive_datagrams();
         self.flush_mesh();
         busy |= self.publish_journal();
@@ -131,7 +133,8 @@ impl Shard {
     }
 
     /// A session has run as far as it could: note why it stopped, and put it back.
-    pub(super) fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
+    pub(super) fn stopped(&mut self, index: u32, mut session: Box<Session>, stop: Stop) {
+        session.count(&mut self.core);
         let Some(conn) = self.conns.get(index) else { return };
         match stop {
             Stop::NeedInput if conn.ended => conn.life = Life::Closing,
@@ -153,7 +156,7 @@ impl Shard {
 
     /// Back-pressure: ends the receive of a connection with too much input waiting to be run, starts it again when it is not.
     /// Ends it also when a large value is to be received directly.
-    fn regulate(&mut self, index: u32) {
+    pub(super) fn regulate(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
         let waits = conn.waits || conn.queued;
         let input_len = conn.session.as_ref().map_or(0, |session| session.input_len());
@@ -188,7 +191,7 @@ impl Shard {
                 let mut session = conn.session.take().unwrap_or_default();
                 conn.standing = session.standing;
                 session.out.rest(&mut self.core.pool);
-                self.conns.give_session(session);
+                self.conns.give_session(&mut self.core, session);
             } else if conn.life == Life::Closing && session.slots_are_empty() {
                 conn.life = Life::Dead;
             } else if conn.life != Life::Dead && session.has_reply_ready() {
@@ -225,7 +228,7 @@ impl Shard {
             }
             session.abandon(&mut self.core);
             self.core.release_sent();
-            self.conns.give_session(session);
+            self.conns.give_session(&mut self.core, session);
         }
         self.remove(index);
     }
@@ -284,7 +287,8 @@ impl Shard {
     }
 
     /// Something a session may have waited for has happened.
-    fn went_on(&mut self, index: u32, session: Box<Session>) {
+    fn went_on(&mut self, index: u32, mut session: Box<Session>) {
+        session.count(&mut self.core);
         let Some(conn) = self.conns.get(index) else { return };
         conn.session = Some(session);
         if std::mem::take(&mut conn.waits) && !std::mem::replace(&mut conn.queued, true) {

@@ -31,6 +31,7 @@ pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
         put("cmd_local", c.cmd_local);
         put("cmd_forwarded", c.cmd_forwarded);
         put("cmd_for_peers", c.cmd_for_peers);
+        put("crowds", c.crowds);
         put("misrouted", c.misrouted);
         // Migration does not exist yet.
         put("migrations", 0);

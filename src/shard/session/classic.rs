@@ -19,7 +19,9 @@ impl Session {
         let (line, used) = match frame(rest, core.settings.limits.line_buffered_max()) {
             Frame::Line { line, used } => (line, used),
             // The end of a datagram's line would not come either.
-            Frame::LongGet if rest.len() > LONG_GET_BYTES && !self.standing.datagram => {
+            Frame::LongGet
+                if (rest.len() > LONG_GET_BYTES || core.is_crowded()) && !self.standing.datagram =>
+            {
                 return self.long_get(rest);
             }
             Frame::Incomplete | Frame::LongGet => return Step::stop(Stop::NeedInput),

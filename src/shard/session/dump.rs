@@ -3,7 +3,7 @@
 use super::{Mode, Session, Step, Stop};
 use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
-use crate::shard::listing::{ListingStep, Style};
+use crate::shard::listing::{ListingStep, Style, TEXT_MAX, TEXT_MAX_IN_CROWD};
 
 /// Unsent bytes at which the next step waits.
 const AHEAD_MAX: usize = 64 * 1024;
@@ -30,7 +30,7 @@ impl Session {
         end: &'static [u8],
     ) {
         let first = classes.pop();
-        let step = ListingStep { shard: 0, style, class: first.unwrap_or(0), from: 0, items_max };
+        let step = ListingStep { style, class: first.unwrap_or(0), items_max, ..ListingStep::default() };
         self.mode = Mode::Dump(Box::new(Dump { step, classes, done: first.is_none(), end }));
     }
 
@@ -44,11 +44,12 @@ impl Session {
             }
             return step;
         }
-        let ahead_max = if core.is_crowded() { 0 } else { AHEAD_MAX };
+        let (ahead_max, text_max) =
+            if core.is_crowded() { (0, TEXT_MAX_IN_CROWD) } else { (AHEAD_MAX, TEXT_MAX) };
         if self.out.unsent() > ahead_max {
             return Step::stop(Stop::WaitOwn);
         }
-        let call = Call::List(dump.step);
+        let call = Call::List(ListingStep { text_max, ..dump.step });
         self.call(core, call, Manner::Text { noreply: false }, 0)
     }
 

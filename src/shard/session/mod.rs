@@ -28,6 +28,7 @@ use super::mesh::wire::Ticket;
 use super::request::{KeyRequest, Op};
 use crate::net::Outbox;
 use crate::protocol::LongGet;
+use crate::protocol::reply::text;
 use dump::Dump;
 use slots::{Slot, Slots};
 use standing::{Speaks, Standing};
@@ -41,6 +42,9 @@ const LONG_KEYS_WAITING_MAX: usize = 4;
 
 /// Bytes of buffers that a session keeps while it is idle.
 const SPARE_BYTES: usize = 2 * 1024;
+
+/// Bytes of memory of a session beside what it has received and the text of its answers.
+pub const SESSION_BYTES: usize = size_of::<Session>() + Slots::LIST_BYTES + Outbox::<Held>::LIST_BYTES;
 
 /// Why a session stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,9 +153,14 @@ impl Session {
         self.input.len() - self.input_at
     }
 
-    /// Tells the core how much memory waits in this session: requests to be run, replies to be sent, texts.
+    /// Tells the core how much memory waits in this session beyond what every session may keep: requests to be run, replies
+    /// to be sent, texts. To be called whenever the session is put back into its connection.
     pub fn count(&mut self, core: &mut Core) {
-        let now = self.input.len() + self.slots.held_bytes() + self.out.heap_bytes();
+        if core.is_crowded() {
+            self.shrink();
+        }
+        let input_bytes = self.input.capacity().saturating_sub(SPARE_BYTES);
+        let now = input_bytes + self.slots.held_bytes() + self.out.heap_bytes();
         core.waiting_bytes = core.waiting_bytes - self.counted + now;
         self.counted = now;
     }
@@ -177,7 +186,7 @@ impl Session {
         idle_mode && self.slots.is_empty() && self.out.is_idle() && !self.called
     }
 
-    /// Gives back the memory that an unusual load has left in an idle session.
+    /// Gives back the memory that an unusual load has left.
     pub fn shrink(&mut self) {
         self.slots.shrink();
         self.input.shrink_to(SPARE_BYTES);
@@ -186,13 +195,19 @@ impl Session {
     /// Runs the requests in `data`, behind whatever was received before.
     pub fn feed(&mut self, core: &mut Core, data: &[u8]) -> Stop {
         if !self.input.is_empty() {
-            self.input.extend_from_slice(data);
+            self.keep(data);
             return self.resume(core);
         }
         let (used, stop) = self.run(core, data);
         // The cold case: a request cut by the end of the data, or one that has to wait.
-        self.input.extend_from_slice(&data[used..]);
+        self.keep(&data[used..]);
         stop
+    }
+
+    /// Puts received bytes aside. Exactly as much memory as they need: it is counted, and many connections may wait.
+    fn keep(&mut self, data: &[u8]) {
+        self.input.reserve_exact(data.len());
+        self.input.extend_from_slice(data);
     }
 
     /// Goes on with what was received before.
@@ -233,10 +248,20 @@ impl Session {
                 Mode::Watch => self.watching(core, rest),
             };
             at += step.used;
-            if let Some(stop) = step.stop {
-                return (at, stop);
+            match step.stop {
+                Some(Stop::NeedInput) if core.is_crowded() && data.len() - at > core.request_len_max => {
+                    return self.give_up(core, at);
+                }
+                Some(stop) => return (at, stop),
+                None => {}
             }
         }
+    }
+
+    /// In a crowd there is no memory for a request longer than most: the line of a `gat` with many keys, a login.
+    fn give_up(&mut self, core: &mut Core, used: usize) -> (usize, Stop) {
+        let step = self.reply(core, text::OUT_OF_MEMORY_READING, used);
+        (used, step.stop.unwrap_or(Stop::Close))
     }
 
     /// The next request, in the protocol of the connection.

@@ -48,6 +48,9 @@ pub struct Slots {
 }
 
 impl Slots {
+    /// Bytes of memory of its list when as many requests are outstanding as may be.
+    pub const LIST_BYTES: usize = WAITING_MAX * size_of::<Slot>();
+
     /// Nothing outstanding and nothing waiting to leave.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -63,9 +66,10 @@ impl Slots {
         self.waiting
     }
 
-    /// Bytes of text that wait.
+    /// Bytes of memory beyond what empty slots keep.
     pub fn held_bytes(&self) -> usize {
-        self.held.len()
+        let places = self.queue.capacity().saturating_sub(WAITING_MAX);
+        self.held.capacity().saturating_sub(SPARE_BYTES) + places * size_of::<Slot>()
     }
 
     /// The front slot can leave.
