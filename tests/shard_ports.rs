@@ -213,3 +213,14 @@ fn a_port_without_a_shard_is_refused() {
                     raise -m to 2 or lower -t to 8";
     assert!(words.contains(sentence), "{words}");
 }
+
+/// Each address has two sockets on each shard, its own and that of all.
+#[test]
+fn too_many_addresses_are_refused() {
+    let addresses: Vec<String> = (1..=33).map(|last| format!("127.0.0.{last}")).collect();
+    let (addresses, first) = (addresses.join(","), free_ports(1).to_string());
+    let output = run(&["-p", "-1", "-l", &addresses, "-t", "1", "--shard-ports", &first]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(71), "{words}");
+    assert!(words.contains("66 sockets for each shard, and at most 64 are listened on"), "{words}");
+}

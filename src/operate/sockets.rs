@@ -88,8 +88,11 @@ impl Sockets {
         let most = |shard: &ShardSockets| shard.listeners.len().max(shard.datagrams.len());
         match sockets.shards.first().map_or(0, most) {
             n if n > LISTENERS_MAX => {
-                Err(format!("-l makes {n} sockets for each shard: at most {LISTENERS_MAX} are listened on")
-                    .into())
+                Err(format!(
+                    "-l, --listen: {n} sockets for each shard, and at most {LISTENERS_MAX} are listened on: name fewer \
+                     addresses"
+                )
+                .into())
             }
             _ => Ok(sockets),
         }
