@@ -38,7 +38,7 @@ impl Bound {
     /// The ports that clients may take for servers: those of the shards, otherwise the one in common; none without TCP.
     pub fn node_ports(&self, shards: usize) -> Vec<u16> {
         match self.shard_ports.first() {
-            Some(first) => (first.port()..).take(shards).collect(),
+            Some(first) => (first.port()..=u16::MAX).take(shards).collect(),
             None => self.tcp.first().map(SocketAddr::port).into_iter().collect(),
         }
     }
@@ -127,7 +127,7 @@ impl Sockets {
             if known.contains(&SocketAddr::new(ip, first)) {
                 return Ok(first);
             }
-            for ((number, shard), port) in shards.iter_mut().enumerate().zip(first..) {
+            for ((number, shard), port) in shards.iter_mut().enumerate().zip(first..=u16::MAX) {
                 let listener = listen_shard_port(number, (ip, port).into(), backlog, address.protocol)?;
                 shard.listeners.push(listener);
             }
@@ -203,5 +203,20 @@ fn bind_each(
     match missing {
         Some(error) if found.is_empty() => Err(error.into()),
         _ => Ok(found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shard_ports_reach_to_the_last_port() {
+        let mut bound = Bound { tcp: vec!["0.0.0.0:11211".parse().unwrap()], ..Bound::default() };
+        assert_eq!(bound.node_ports(3), [11211]);
+        bound.shard_ports = vec!["[::1]:65533".parse().unwrap()];
+        assert_eq!(bound.node_ports(3), [65533, 65534, 65535]);
+        assert_eq!(bound.of_shard(2).collect::<Vec<_>>(), ["[::1]:65535".parse().unwrap()]);
+        assert_eq!(Bound::default().node_ports(3), []);
     }
 }
