@@ -16,6 +16,7 @@
 //! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
 //! | `shard_ports` | shard ports and partitions: clients that count cores as servers |
 //! | `steering` | how connections and datagrams find their shard |
+//! | `migration` | connections that move to the shard of their keys |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
@@ -70,6 +71,7 @@ mod large;
 mod limits;
 mod login;
 mod meta;
+mod migration;
 mod pressure;
 mod process;
 mod retrieval;

@@ -80,8 +80,9 @@ impl Shard {
         // A UNIX socket is shard 0's alone. All others every shard has at the same place in its list.
         let from = self.listeners.get(listener as usize);
         let protocol = from.map_or(self.core.settings.protocol, |listener| listener.protocol);
-        let is_meant_here = from.is_some_and(|listener| listener.way.is_chosen());
-        let standing = Standing { is_meant_here, ..Standing::new(protocol) };
+        let way = from.map_or(Way::Chance, |listener| listener.way);
+        let (is_meant_here, may_move) = (way.is_chosen(), way == Way::Chance && self.core.shards > 1);
+        let standing = Standing { is_meant_here, may_move, ..Standing::new(protocol) };
         self.core.keyspace.counters.adopted += 1;
         let on_own_core = receiving_core(fd) == Some(self.cpu);
         self.core.keyspace.counters.adopted_on_own_core += u64::from(on_own_core);

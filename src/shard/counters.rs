@@ -44,6 +44,8 @@ pub struct Counters {
     pub cmd_forwarded: u64,
     /// Those of them that the client meant for this shard: it counts ports or hashes keys otherwise than this server.
     pub misrouted: u64,
+    /// Connections that came from another shard because their keys live here.
+    pub migrations: u64,
     /// Connections that came to live here, and those of them whose packets are handled on this shard's core.
     pub adopted: u64,
     pub adopted_on_own_core: u64,
@@ -70,7 +72,7 @@ impl Counters {
             store_too_large store_no_memory
             bytes_read bytes_written conn_yields total_connections rejected_connections idle_kicks listen_disabled_num
             time_in_listen_disabled_us log_worker_dropped log_worker_written log_watcher_skipped log_watcher_sent
-            cmd_local cmd_forwarded misrouted cmd_for_peers adopted adopted_on_own_core receive_no_buffer crowds
+            cmd_local cmd_forwarded misrouted cmd_for_peers migrations adopted adopted_on_own_core receive_no_buffer crowds
             udp_received udp_dropped udp_sent);
     }
 }

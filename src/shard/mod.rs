@@ -20,9 +20,11 @@ pub mod execute;
 pub mod keyspace;
 pub mod listing;
 pub mod mesh;
+pub mod migrate;
 pub mod nodes;
 pub mod park;
 pub mod partition;
+pub mod peers;
 pub mod plan;
 pub mod prefixes;
 pub mod report;
@@ -71,6 +73,8 @@ pub struct Shard {
     /// Connections whose receive found no buffer.
     starved: Vec<u32>,
     crowd: crowd::Crowd,
+    /// Connections that have moved to other shards lately.
+    departures: migrate::Departures,
     /// Where the idle check goes on.
     idle_check_at: u32,
     stopping: bool,

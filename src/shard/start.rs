@@ -254,6 +254,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
         dirty: Vec::new(),
         starved: Vec::new(),
         crowd: Default::default(),
+        departures: Default::default(),
         idle_check_at: 0,
         stopping: false,
         stop: Default::default(),

@@ -1,23 +1,15 @@
 //! One turn of a shard's loop: enter the ring, take what has completed, run the requests, answer the peers, send.
 //!
 //! Every list worked on in a turn is bounded: completions by [`EVENTS_MAX`], a session by `-R` and its keys, a peer's asks
-//! by [`ASKS_PER_TURN`]. Sends, receives and wake-ups are only queued; the enter of the next turn submits them all, so a
+//! by `ASKS_PER_TURN`. Sends, receives and wake-ups are only queued; the enter of the next turn submits them all, so a
 //! busy turn costs one system call.
 
 use super::Shard;
-use super::calls::Answered;
 use super::conn::{Life, Reason, Receive};
-use super::execute::{commit, execute};
-use super::mesh::held::Held;
-use super::mesh::wire::{self, Answer, Ask};
 use super::session::{Session, Stop};
-use super::watch::NO_FD;
 use crate::net::Event;
 use crate::net::ring::EVENTS_MAX;
 use std::time::{Duration, Instant};
-
-/// Asks of one peer that are done in one turn.
-const ASKS_PER_TURN: usize = 256;
 
 /// Received bytes of a connection that wait to be run at which its receive is ended until they are.
 const INPUT_PAUSE_BYTES: usize = 16 * 1024;
@@ -162,11 +154,13 @@ impl Shard {
         let input_len = conn.session.as_ref().map_or(0, |session| session.input_len());
         let pause_bytes = if self.core.is_crowded() { 0 } else { INPUT_PAUSE_BYTES };
         let full = waits && input_len > pause_bytes;
+        let leaving = conn.session.as_ref().is_some_and(|session| session.is_leaving());
         let direct = conn.session.as_ref().is_some_and(|session| session.wants_direct());
         if (full || direct) && conn.receive == Receive::Armed {
             conn.receive = Receive::Ending;
             self.ring.cancel_receive(index);
-        } else if !full && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
+        } else if !full && !leaving && conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended
+        {
             self.start_receive(index);
         }
     }
@@ -183,6 +177,9 @@ impl Shard {
                     self.dirty.push(index);
                 }
                 return;
+            }
+            if let Some(to) = session.leaves_for() {
+                return self.depart(index, to);
             }
             if session.is_idle() {
                 if conn.ended {
@@ -287,7 +284,7 @@ impl Shard {
     }
 
     /// Something a session may have waited for has happened.
-    fn went_on(&mut self, index: u32, mut session: Box<Session>) {
+    pub(super) fn went_on(&mut self, index: u32, mut session: Box<Session>) {
         session.count(&mut self.core);
         let Some(conn) = self.conns.get(index) else { return };
         conn.session = Some(session);
@@ -325,141 +322,6 @@ impl Shard {
             self.resume = list; // keeps its memory
         }
         busy
-    }
-
-    /// Takes the answers of the peers, then does what they ask.
-    fn hear_peers(&mut self) -> bool {
-        let mut busy = false;
-        let own = self.core.id;
-        for peer in (0..self.core.shards).filter(|peer| *peer != own) {
-            busy |= self.hear_answers(peer);
-            busy |= self.hear_asks(peer);
-        }
-        busy
-    }
-
-    fn hear_answers(&mut self, peer: usize) -> bool {
-        let Some(mut queue) = self.inbound.answers[peer].take() else { return false };
-        let mut busy = false;
-        while let Some(answer) = wire::next_answer(&mut queue, peer) {
-            busy = true;
-            self.answer(peer, answer);
-        }
-        self.inbound.answers[peer] = Some(queue);
-        busy
-    }
-
-    fn hear_asks(&mut self, peer: usize) -> bool {
-        let Some(mut queue) = self.inbound.asks[peer].take() else { return false };
-        let mut done = 0;
-        // An ask is taken only when there is room for its answer.
-        while done < ASKS_PER_TURN && self.core.out.answer_room(peer).is_some() {
-            let Some(ask) = wire::next_ask(&mut queue) else { break };
-            done += 1;
-            self.ask(peer, ask);
-        }
-        self.inbound.asks[peer] = Some(queue);
-        done > 0
-    }
-
-    fn answer(&mut self, peer: usize, answer: Answer<'_>) {
-        let (ticket, answered) = match &answer {
-            Answer::Reply(ticket, ..) | Answer::Reserved(ticket, _) => (*ticket, None),
-            Answer::Done(ticket) => {
-                let part = self.common.take_part(self.core.id, *ticket, peer);
-                match self.core.call_answered(*ticket, part) {
-                    None => return,
-                    answered => (*ticket, answered),
-                }
-            }
-        };
-        let conn = self.conns.of(ticket.conn, ticket.generation).filter(|conn| conn.life != Life::Dead);
-        let Some(mut session) = conn.and_then(|conn| conn.session.take()) else {
-            return self.orphaned(peer, answer);
-        };
-        match answer {
-            Answer::Reply(_, text, value) => session.answer(&mut self.core, ticket.slot, text, value),
-            Answer::Reserved(_, result) => session.reserved(&mut self.core, result),
-            Answer::Done(_) => {
-                session.call_answered(&mut self.core, ticket.slot, answered.unwrap_or_default())
-            }
-        }
-        self.went_on(ticket.conn, session);
-    }
-
-    /// The connection that asked is gone: what the answer carries goes home.
-    fn orphaned(&mut self, peer: usize, answer: Answer<'_>) {
-        match answer {
-            Answer::Reply(_, _, Some(held)) => self.core.release(peer, held.value),
-            Answer::Reserved(_, Ok(upload)) => self.core.abandon(peer, upload),
-            _ => {}
-        }
-    }
-
-    fn ask(&mut self, peer: usize, ask: Ask<'_>) {
-        let core = &mut self.core;
-        match ask {
-            Ask::Key(ticket, request, asker_fd) => {
-                core.keyspace.journal.asker_fd = asker_fd;
-                core.keyspace.counters.cmd_for_peers += 1;
-                let Some(room) = core.out.answer_room(peer) else { return };
-                let reply = execute(&mut core.keyspace, &request, wire::reply_room(room));
-                let value = reply.value.map(|value| Held { owner: core.id, value, line_end: reply.line_end });
-                let len = wire::finish_reply(room, ticket, reply.len, value);
-                core.out.answer_commit(peer, len);
-            }
-            Ask::Reserve(ticket, request, len) => {
-                let keys = &mut core.keyspace;
-                keys.counters.cmd_for_peers += 1;
-                let result = keys.store.reserve(request.key, &request.write(), len, keys.now_s);
-                let Some(room) = core.out.answer_room(peer) else { return };
-                let len = wire::write_reserved(room, ticket, result);
-                core.out.answer_commit(peer, len);
-            }
-            Ask::Commit(ticket, committed, upload) => {
-                let (request, keys) = (committed.request(), &mut core.keyspace);
-                let Some(room) = core.out.answer_room(peer) else { return };
-                keys.journal.asker_fd = NO_FD; // the record has no room for it
-                let len = commit(keys, &request, upload, wire::reply_room(room));
-                let len = wire::finish_reply(room, ticket, len, None);
-                core.out.answer_commit(peer, len);
-            }
-            Ask::Abandon(upload) => core.keyspace.store.abandon(upload),
-            Ask::Release(value) => core.keyspace.store.release(value),
-            Ask::Call(ticket, words) => core.call_asked(peer, ticket, words),
-            Ask::Adopt { fd, listener } => self.adopt(fd, listener),
-        }
-    }
-
-    /// Does this shard's part of the calls that have come; one whose answer finds no room waits for the next turn.
-    fn perform_calls(&mut self) {
-        for todo in std::mem::take(&mut self.core.calls.todo) {
-            let own = todo.origin == self.core.id;
-            if !own && self.core.out.answer_room(todo.origin).is_none() {
-                self.core.calls.todo.push(todo);
-                continue;
-            }
-            let part = self.perform(todo.call);
-            if own {
-                if let Some(answered) = self.core.call_answered(todo.ticket, part) {
-                    self.call_done(todo.ticket, answered);
-                }
-                continue;
-            }
-            self.common.post(todo.origin, todo.ticket, self.core.id, part);
-            if let Some(room) = self.core.out.answer_room(todo.origin) {
-                let len = wire::write_done(room, todo.ticket);
-                self.core.out.answer_commit(todo.origin, len);
-            }
-        }
-    }
-
-    fn call_done(&mut self, ticket: wire::Ticket, answered: Answered) {
-        let conn = self.conns.of(ticket.conn, ticket.generation);
-        if let Some(mut session) = conn.and_then(|conn| conn.session.take()) {
-            session.call_answered(&mut self.core, ticket.slot, answered);
-            self.went_on(ticket.conn, session);
-        }
     }
 
     /// Queues one send for every connection with unsent replies.

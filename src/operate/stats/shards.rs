@@ -33,8 +33,7 @@ pub(super) fn write_shards(stats: &mut Stats, shards: &[Snapshot]) {
         put("cmd_for_peers", c.cmd_for_peers);
         put("crowds", c.crowds);
         put("misrouted", c.misrouted);
-        // Migration does not exist yet.
-        put("migrations", 0);
+        put("migrations", c.migrations);
         put("placed_connections", c.adopted);
         put("placed_on_receiving_core", c.adopted_on_own_core);
         put("udp_received", c.udp_received);

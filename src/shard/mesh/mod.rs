@@ -5,7 +5,7 @@
 //!
 //! Order: what one shard asks another is done in the order asked, so commands of one connection on one key keep theirs;
 //! answers find their reply slot by ticket, so they may come in any order. Bounds: the queues' capacity, and as many late
-//! asks as there are pins and uploads.
+//! asks as there are pins and uploads, and connections on the move.
 
 pub mod held;
 pub mod queue;
@@ -114,7 +114,7 @@ impl Outbound {
         self.peers.iter_mut().flatten().all(|peer| peer.late.is_empty() && peer.asks.reserve(len).is_some())
     }
 
-    /// Queues an ask that must not be lost: a pin or an upload goes home with it.
+    /// Queues an ask that must not be lost: a pin or an upload goes home with it, or a connection moves.
     pub fn ask_surely(&mut self, to: usize, ask: Ask<'static>) {
         let Some(peer) = self.peers[to].as_mut() else { return };
         peer.late.push_back(ask);

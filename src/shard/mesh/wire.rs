@@ -8,6 +8,7 @@
 use super::held::Held;
 use super::queue::Consumer;
 use crate::protocol::MetaFlags;
+use crate::shard::migrate::Moving;
 use crate::shard::request::{Form, KeyRequest, Op, OwnedRequest, Packet};
 use crate::store::{Key, Pinned, Refusal, Upload};
 use std::os::fd::RawFd;
@@ -47,6 +48,8 @@ pub enum Ask<'a> {
         /// The index of the listener it came from.
         listener: u32,
     },
+    /// A connection that moves to where its keys are.
+    Move(Box<Moving>),
 }
 
 /// The request of a value that is complete. It may have to wait for room, so the sender's owns its bytes.
@@ -87,6 +90,7 @@ enum Kind {
     Release,
     Call,
     Adopt,
+    Move,
     Reply,
     ReplyValue,
     Reserved,
@@ -207,6 +211,10 @@ impl Ask<'_> {
             Ask::Abandon(upload) => Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) },
             Ask::Release(pinned) => Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) },
             Ask::Call(ticket, words) => Header { ticket, raw: words, ..Header::new(Kind::Call) },
+            Ask::Move(moving) => {
+                let address = Box::into_raw(moving).expose_provenance() as u64;
+                Header { raw: [address, 0, 0], ..Header::new(Kind::Move) }
+            }
             Ask::Adopt { fd, listener } => {
                 Header { raw: [fd as u64, u64::from(listener), 0], ..Header::new(Kind::Adopt) }
             }
@@ -249,6 +257,11 @@ impl Ask<'_> {
             // SAFETY: as above.
             k if k == Kind::Release as u8 => Ask::Release(unsafe { Pinned::from_raw(raw) }),
             k if k == Kind::Call as u8 => Ask::Call(ticket, raw),
+            k if k == Kind::Move as u8 => {
+                let moving = std::ptr::with_exposed_provenance_mut(raw[0] as usize);
+                // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
+                Ask::Move(unsafe { Box::from_raw(moving) })
+            }
             k if k == Kind::Adopt as u8 => Ask::Adopt { fd: raw[0] as i32, listener: raw[1] as u32 },
             _ => return None,
         })

@@ -7,9 +7,10 @@
 //!
 //! What is here serves every protocol. [`standing`] says which one a connection speaks and whether it may; [`login`] is
 //! what is understood before; [`classic`], [`meta`] and [`packet`] turn lines and packets into requests; [`storage`] holds
-//! the commands that carry data; [`admin`], [`dump`] and [`watch`] are for operators; [`slots`] keeps replies in order.
+//! the commands that carry data; [`affinity`] notices where its keys live; [`admin`], [`dump`] and [`watch`] are for operators; [`slots`] keeps replies in order.
 
 mod admin;
+pub mod affinity;
 mod classic;
 mod dump;
 mod login;
@@ -110,6 +111,8 @@ pub struct Session {
     slots: Slots,
     /// A call is outstanding: nothing runs before its answer.
     called: bool,
+    /// The shard that the connection is about to move to: no further request is taken here.
+    moving_to: Option<usize>,
     input: Vec<u8>,
     input_at: usize,
     counted: usize,     // of this session in `Core::waiting_bytes`
@@ -138,6 +141,45 @@ impl Session {
     pub fn begin(&mut self, id: ConnId, standing: Standing) {
         self.id = id;
         self.standing = standing;
+        self.moving_to = None;
+    }
+
+    /// Where the connection wants to move, once nothing is outstanding or unsent any more.
+    pub fn leaves_for(&self) -> Option<usize> {
+        let is_quiet = self.slots.is_empty() && self.out.is_idle() && matches!(self.mode, Mode::Start);
+        self.moving_to.filter(|_| is_quiet && !self.called)
+    }
+
+    /// The connection wants to move.
+    pub fn is_leaving(&self) -> bool {
+        self.moving_to.is_some()
+    }
+
+    /// It does not move after all.
+    pub fn stay(&mut self) {
+        self.moving_to = None;
+    }
+
+    /// What was received and not used yet; the session is idle then.
+    pub fn take_input(&mut self) -> Vec<u8> {
+        let mut input = std::mem::take(&mut self.input);
+        input.drain(..std::mem::take(&mut self.input_at));
+        input
+    }
+
+    /// A key of shard `owner` was asked for: counts it, and notices when nearly all of them live elsewhere.
+    fn note_owner(&mut self, core: &mut Core, owner: usize) {
+        if owner == core.id {
+            core.keyspace.counters.cmd_local += 1;
+        } else {
+            core.keyspace.counters.cmd_forwarded += 1;
+            core.keyspace.counters.misrouted += u64::from(self.standing.is_meant_here);
+        }
+        if self.standing.may_move
+            && let Some(favourite) = self.standing.affinity.note(owner)
+        {
+            self.moving_to = Some(favourite).filter(|&shard| shard != core.id);
+        }
     }
 
     /// Nothing received waits, nothing is outstanding, nothing is unsent: the session may be put away.
@@ -269,6 +311,9 @@ impl Session {
         if self.requests_left == 0 || self.keys_left == 0 {
             return Step::stop(Stop::Yield);
         }
+        if self.is_leaving() {
+            return Step::stop(Stop::WaitOwn);
+        }
         let step = match self.standing.speaks_given(rest[0]) {
             Speaks::Binary => self.packet(core, rest),
             _ if self.standing.must_log_in(core) => self.log_in(core, rest),
@@ -332,7 +377,7 @@ impl Session {
                 self.drain_slots(core);
             }
         }
-        core.keyspace.counters.cmd_local += 1;
+        self.note_owner(core, owner);
         Step::on(used)
     }
 
@@ -349,16 +394,10 @@ impl Session {
         if !core.forward(owner, self.next_ticket(), request) {
             return Step::stop(Stop::WaitShared);
         }
-        self.count_forwarded(core);
+        self.note_owner(core, owner);
         // Also without a reply: when a later reply leaves, this has been done, as on a server with one thread.
         self.slots.open();
         Step::on(used)
-    }
-
-    /// A keyed request of this connection goes to another shard.
-    fn count_forwarded(&self, core: &mut Core) {
-        core.keyspace.counters.cmd_forwarded += 1;
-        core.keyspace.counters.misrouted += u64::from(self.standing.is_meant_here);
     }
 
     /// The ticket of the slot that would be opened next.

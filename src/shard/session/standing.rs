@@ -1,5 +1,6 @@
 //! What is known of a connection from one request to the next, also while it is idle: its protocol, and who it is.
 
+use super::affinity::Affinity;
 use crate::options::Protocol;
 use crate::shard::core::Core;
 
@@ -27,6 +28,10 @@ pub struct Standing {
     pub logged_in: bool,
     /// The client has chosen this shard: keys of other shards are none of its business.
     pub is_meant_here: bool,
+    /// It is on this shard by chance: it may go to where its keys are.
+    pub may_move: bool,
+    /// Where those are.
+    pub affinity: Affinity,
     /// It is a datagram, not a connection: nobody reads on behind its answer.
     pub datagram: bool,
 }

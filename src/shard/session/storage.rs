@@ -113,7 +113,7 @@ impl Session {
             if !core.out.ask(owner, Ask::Reserve(self.next_ticket(), *request, len)) {
                 return Step::stop(Stop::WaitShared);
             }
-            self.count_forwarded(core);
+            self.note_owner(core, owner);
             self.mode = Mode::Value(Receiving::new(request, owner, State::Asked));
             return Step { used: head_len, stop: Some(Stop::WaitOwn) };
         }
@@ -121,8 +121,8 @@ impl Session {
         if self.must_wait(core) {
             return Step::stop(Stop::WaitOwn);
         }
+        self.note_owner(core, owner);
         let keys = &mut core.keyspace;
-        keys.counters.cmd_local += 1;
         match keys.store.reserve(request.key, &request.write(), len, keys.now_s) {
             Ok(upload) => {
                 self.mode = Mode::Value(Receiving::new(request, owner, State::Filling(upload)));
