@@ -26,13 +26,13 @@ pub unsafe trait StableRoom {
 }
 
 /// Pieces of one receive; the rest comes with the next.
-const PIECES_MAX: usize = 16;
+const PIECES_MAX: usize = 32;
 
 /// Bytes of one receive: the kernel copies them in one go, and everybody else on the shard waits for it.
-const DIRECT_BYTES_MAX: usize = 512 * 1024;
+const DIRECT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes to wait for, if the receive takes so many, and the fewest that are worth the system call.
-const LOW_WATER_MAX: usize = 256 * 1024;
+const LOW_WATER_MAX: usize = 512 * 1024;
 const LOW_WATER_MIN: usize = 64 * 1024;
 
 /// What the kernel is given. The header and its pieces live in the [`DirectReceive`] until completion.
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn every_byte_arrives_once_whatever_the_kernel_gives() {
         let source: Vec<u8> = (0..1000).map(|i| (i % 251) as u8).collect();
-        for step in [1, 3, 5, 7, 79, 80, 1000] {
+        for step in [1, 3, 5, 7, 159, 160, 1000] {
             let room = Leaked { bytes: Box::leak(vec![0; 997].into()), filled: 0 };
             let mut direct = DirectReceive::new(room);
             while direct.room().filled < 997 {

@@ -14,8 +14,9 @@ use super::conn::{Conn, Life, Receive};
 use super::crowd::Crowd;
 use crate::net::direct::set_low_water;
 
-/// Bytes missing of a value from which on they are received directly.
-pub const DIRECT_MIN: usize = 32 * 1024;
+/// Bytes missing of a value from which on they are received directly. Values of 100 KB cost 0.6 times the CPU that way; of 40 KB,
+/// in a dense stream, 1.6 times: a multishot receive brings several of them at once.
+pub const DIRECT_MIN: usize = 64 * 1024;
 
 impl Shard {
     /// Starts the receive that a connection without one needs now.
