@@ -185,7 +185,7 @@ fn the_memory_limit_changes_while_the_server_runs() {
     assert_eq!(server.breach_now(24), None);
     assert!(!huge_pages());
     server.set_limit_mib(&mut conn, 96);
-    wait_for("huge pages as at first", || (huge_pages() == huge_pages_at_first).then_some(()));
+    assert_eq!(huge_pages(), huge_pages_at_first);
     fill(200_000, 260_000);
     assert!(conn.stat("bytes") > 35 << 20, "{}", conn.stat("bytes"));
     conn.ask("cache_memlimit 7\r\n", "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n");
