@@ -109,6 +109,10 @@ fn lines_without_end(shards: u32) {
         }
     }
     check_quiet(&mut quiet);
+    assert!(crowds(&mut quiet) > 0, "nothing waited");
+    // A get is read key by key, a small value is waited for; lines that can only be waited for are refused while it is a crowd.
+    let all = CROWD as u64 + 1;
+    wait_for("long lines to be refused", || (quiet.stat("curr_connections") < all).then_some(()));
     crowd[0].ask("\r\n", "END\r\n");
     crowd[2].ask("v\r\n", "STORED\r\n");
     check_quiet(&mut quiet);

@@ -247,8 +247,15 @@ impl Server {
             return None;
         }
         let (promise, peak_bytes) = (Promise::read(&self.stderr())?, self.status_bytes("VmHWM:")?);
-        let raised_to_bytes = self.limit_bytes.load(Ordering::Relaxed);
-        promise.broken_by(peak_bytes, raised_to_bytes, self.connections.load(Ordering::Relaxed))
+        let limit_bytes = promise.limit_bytes.max(self.limit_bytes.load(Ordering::Relaxed));
+        promise.broken_by(peak_bytes, limit_bytes, self.connections.load(Ordering::Relaxed))
+    }
+
+    /// Why it has more memory at this moment than it promised for a limit of `limit_mib`, if it has.
+    pub fn breach_now(&self, limit_mib: u64) -> Option<String> {
+        let promise = Promise::read(&self.stderr()).expect("a server that is ready");
+        let connections = self.connections.load(Ordering::Relaxed);
+        promise.broken_by(self.resident_bytes(), limit_mib << 20, connections)
     }
 
     /// Sends `signal`.

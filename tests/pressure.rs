@@ -220,40 +220,72 @@ fn busy_clients_are_not_idle(shards: u32) {
     busy.finish();
 }
 
-/// Writes `keys` values of `value_bytes` and returns how many were stored; every answer must be one of the two.
+/// The value of key `i`: `len` bytes that no other key's has.
+fn value_of(i: usize, len: usize) -> String {
+    let mut value = format!("{i}:").repeat(len / 2 + 1);
+    value.truncate(len);
+    value
+}
+
+/// Writes `keys` values of `value_bytes` and returns which were stored; every answer must be one of the two.
 fn fill(conn: &mut Conn, keys: usize, value_bytes: usize) -> Vec<bool> {
-    let value = "v".repeat(value_bytes);
-    let store =
-        |i: usize| match conn.ask_line(&format!("set full-{i} 0 0 {value_bytes}\r\n{value}\r\n")).as_str() {
+    let store = |i: usize| {
+        let value = value_of(i, value_bytes);
+        match conn.ask_line(&format!("set full-{i} 0 0 {value_bytes}\r\n{value}\r\n")).as_str() {
             "STORED" => true,
             "SERVER_ERROR out of memory storing object" => false,
             other => panic!("set full-{i}: {other:?}"),
-        };
+        }
+    };
     (0..keys).map(store).collect()
 }
 
-fn full_without_evictions_loses_nothing(shards: u32) {
-    const VALUE_BYTES: usize = 4_000;
-    let server = Server::start(shards, &["-M", "-m", "16"]);
-    let mut conn = server.connect();
-    let stored = fill(&mut conn, 8_000, VALUE_BYTES);
-    let refused = stored.iter().filter(|s| !**s).count();
-    assert!(refused > 0, "32 MB went into -m 16");
-    let kept_bytes = stored.iter().filter(|s| **s).count() * VALUE_BYTES;
-    assert!(kept_bytes > 8 << 20, "-m 16 -M kept only {kept_bytes} bytes");
-    let found = format!("{}\r\nEND\r\n", "v".repeat(VALUE_BYTES));
+/// Every key that was stored is there with its value, and no other.
+fn check_filled(conn: &mut Conn, stored: &[bool], value_bytes: usize) {
+    const BATCH: usize = 50;
+    let (mut requests, mut answers) = (String::new(), String::new());
     for (i, stored) in stored.iter().enumerate() {
-        let line = conn.ask_line(&format!("get full-{i}\r\n"));
-        assert_eq!(line != "END", *stored, "full-{i}: stored {stored}, then {line:?}");
+        requests.push_str(&format!("get full-{i}\r\n"));
         if *stored {
-            conn.expect(&found);
+            let value = value_of(i, value_bytes);
+            answers.push_str(&format!("VALUE full-{i} 0 {value_bytes}\r\n{value}\r\n"));
+        }
+        answers.push_str("END\r\n");
+        if i % BATCH == BATCH - 1 {
+            conn.ask(std::mem::take(&mut requests), std::mem::take(&mut answers));
         }
     }
-    assert_eq!(conn.stat("evictions"), 0);
-    assert_eq!(conn.stat("store_no_memory"), refused as u64);
-    // A set that finds no memory takes the old value with it; room made is room for the next.
-    conn.ask("flush_all\r\n", "OK\r\n");
-    assert!(fill(&mut conn, 100, VALUE_BYTES).iter().all(|s| *s), "no room after flush_all");
+    conn.ask(requests, answers);
+}
+
+fn full_without_evictions_loses_nothing(shards: u32) {
+    const NO_MEMORY: &str = "SERVER_ERROR out of memory storing object\r\n";
+    let server = Server::start(shards, &["-M", "-m", "16"]);
+    let mut conn = server.connect();
+    let mut refused = 0;
+    for (keys, value_bytes) in [(8_000, 4_000), (40_000, 700), (300, 100_000)] {
+        let stored = fill(&mut conn, keys, value_bytes);
+        let refused_now = stored.iter().filter(|s| !**s).count();
+        refused += refused_now;
+        assert!(refused_now > 0, "{keys} values of {value_bytes} bytes went into -m 16");
+        let kept_bytes = (keys - refused_now) * value_bytes;
+        assert!(kept_bytes > 8 << 20, "-m 16 -M kept only {kept_bytes} bytes in values of {value_bytes}");
+        check_filled(&mut conn, &stored, value_bytes);
+        // What is refused now, in whatever way, takes nothing of the others with it.
+        let value = "n".repeat(value_bytes);
+        for n in 0..50 {
+            conn.ask(format!("set new-{n} 0 0 {value_bytes}\r\n{value}\r\n"), NO_MEMORY);
+            conn.ask(format!("add new-{n} 0 0 {value_bytes}\r\n{value}\r\n"), NO_MEMORY);
+            refused += 2;
+        }
+        check_filled(&mut conn, &stored, value_bytes);
+        assert_eq!(conn.stat("evictions"), 0);
+        assert_eq!(conn.stat("store_no_memory"), refused as u64);
+        // Room made is room for the next.
+        conn.ask("flush_all\r\n", "OK\r\n");
+        assert!(fill(&mut conn, 20, 4_000).iter().all(|s| *s), "no room after flush_all");
+        conn.ask("flush_all\r\n", "OK\r\n");
+    }
     conn.finish();
 }
 

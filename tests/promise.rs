@@ -4,7 +4,7 @@
 #[derive(Debug)]
 pub struct Promise {
     /// `-m`.
-    limit_bytes: u64,
+    pub limit_bytes: u64,
     /// Everything that is neither `-m` nor connections.
     fixed_bytes: u64,
     /// What each connection may take on top.
@@ -27,14 +27,13 @@ impl Promise {
         })
     }
 
-    /// Says how a peak of `peak_bytes` resident breaks it, if it does, after the limit was raised to `raised_to_bytes` for a
-    /// while and up to `connections` clients were there at a time.
-    pub fn broken_by(&self, peak_bytes: u64, raised_to_bytes: u64, connections: u64) -> Option<String> {
-        let limit_bytes = self.limit_bytes.max(raised_to_bytes);
+    /// Says how `resident_bytes` break it, if they do, under a limit of `limit_bytes` and with up to `connections` clients at a
+    /// time.
+    pub fn broken_by(&self, resident_bytes: u64, limit_bytes: u64, connections: u64) -> Option<String> {
         let allowed_bytes = limit_bytes + self.fixed_bytes + connections * self.connection_bytes;
-        (peak_bytes > allowed_bytes).then(|| {
+        (resident_bytes > allowed_bytes).then(|| {
             format!(
-                "{peak_bytes} bytes were resident at the peak, {allowed_bytes} are allowed with a limit of {limit_bytes} and \
+                "{resident_bytes} bytes are or were resident, {allowed_bytes} are allowed with a limit of {limit_bytes} and \
                  {connections} connections: {self:?}"
             )
         })
@@ -48,8 +47,9 @@ fn a_promise_is_read_and_held_against_the_peak() {
                loop 0.6); each connection at most 24 KiB more\n";
     let promise = Promise::read(log).expect("a promise");
     let least_broken = 84 * MIB + MIB / 20 + 48 * 1024 + 1;
-    assert_eq!(promise.broken_by(least_broken - 1024, 0, 2), None);
-    assert!(promise.broken_by(least_broken, 0, 2).is_some_and(|why| why.contains("2 connections")));
+    assert_eq!(promise.limit_bytes, 64 * MIB);
+    assert_eq!(promise.broken_by(least_broken - 1024, 64 * MIB, 2), None);
+    assert!(promise.broken_by(least_broken, 64 * MIB, 2).is_some_and(|why| why.contains("2 connections")));
     assert_eq!(promise.broken_by(least_broken, 65 * MIB, 2), None);
     assert!(Promise::read("ringcached: warning").is_none());
 }

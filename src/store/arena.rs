@@ -81,6 +81,8 @@ pub struct Arena {
     reserved: usize,
     /// The kernel takes back and hands out this many bytes at a time.
     unit_bytes: usize,
+    /// What the kernel has been told of transparent huge pages; nothing where they are not wanted.
+    huge_pages_allowed: Option<bool>,
     granule_shift: u32,
     geometry: NonNull<Geometry>,
     leaked: bool,
@@ -120,15 +122,21 @@ impl Arena {
                 (base, len, reserved, kernel_page_bytes())
             }
         };
-        let advice = if huge_pages == HugePages::Off { libc::MADV_NOHUGEPAGE } else { libc::MADV_HUGEPAGE };
-        // SAFETY: the range is the mapping just made; the advice changes no content. A kernel without huge
-        // pages answers EINVAL, which leaves us with small ones: correct, only slower, so the answer is not
-        // looked at.
-        unsafe { libc::madvise(base.as_ptr().cast(), reserved, advice) };
+        let huge_pages_allowed = (explicit.is_none() && huge_pages != HugePages::Off).then_some(true);
+        advise_huge_pages(base, reserved, huge_pages_allowed.is_some());
         let granule_shift = granule_bytes.trailing_zeros();
         let geometry = Box::new(Geometry { base: base.as_ptr(), granule_shift, chunk_max });
         let geometry = NonNull::from(Box::leak(geometry));
-        let arena = Arena { base, len, reserved, unit_bytes, granule_shift, geometry, leaked: false };
+        let arena = Arena {
+            base,
+            len,
+            reserved,
+            unit_bytes,
+            huge_pages_allowed,
+            granule_shift,
+            geometry,
+            leaked: false,
+        };
         Ok((arena, notice))
     }
 
@@ -153,6 +161,15 @@ impl Arena {
             // locked (`-k`) or, before Linux 5.18, huge: it then stays as it is, so the answer is not looked
             // at.
             unsafe { libc::madvise(self.base.as_ptr().add(start).cast(), end - start, libc::MADV_DONTNEED) };
+        }
+    }
+
+    /// Lets the kernel make transparent huge pages, or not, where they are wanted at all. While memory is given back they are not:
+    /// its khugepaged would fill the holes again.
+    pub fn allow_huge_pages(&mut self, allowed: bool) {
+        if self.huge_pages_allowed == Some(!allowed) {
+            self.huge_pages_allowed = Some(allowed);
+            advise_huge_pages(self.base, self.reserved, allowed);
         }
     }
 
@@ -319,6 +336,14 @@ fn kernel_page_bytes() -> usize {
     // SAFETY: asks for a constant.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(bytes).unwrap_or(HUGE_PAGE_BYTES)
+}
+
+/// Tells the kernel whether it may use transparent huge pages for `len` bytes of our own mapping at `base`.
+fn advise_huge_pages(base: NonNull<u8>, len: usize, allowed: bool) {
+    let advice = if allowed { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+    // SAFETY: the range is a mapping of the arena; the advice changes no content. A kernel without huge pages answers EINVAL,
+    // which leaves us with small ones: correct, only slower, so the answer is not looked at.
+    unsafe { libc::madvise(base.as_ptr().cast(), len, advice) };
 }
 
 /// Maps explicit huge pages; the length is rounded down to whole ones. They are reserved here and now (no

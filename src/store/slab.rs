@@ -380,6 +380,9 @@ impl Slab {
         self.kinds.resize(count as usize, FREE_PAGE);
         self.pages.resize(count as usize, EMPTY);
         self.withhold();
+        if self.withheld.is_empty() {
+            self.arena.allow_huge_pages(true);
+        }
         Ok(())
     }
 
@@ -401,6 +404,7 @@ impl Slab {
         let together = (self.arena.unit_bytes() >> self.page_shift).max(1) as u32;
         for _ in 0..pages {
             let Some(number) = self.withheld.get(self.given_back) else { break };
+            self.arena.allow_huge_pages(false);
             self.given_back += 1;
             let first = number / together * together;
             let kinds = &self.kinds[first as usize..self.kinds.len().min((first + together) as usize)];
