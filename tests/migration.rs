@@ -68,6 +68,7 @@ fn a_connection_moves_to_its_keys(shards: u32) {
     for key in keys_of(back, shards).take(2500) {
         conn.send(format!("delete {key} noreply\r\n"));
     }
+    conn.ask("mn\r\n", "MN\r\n"); // all of that has been done
     assert_eq!(shard_of(&mut conn, &mut control, shards), back);
 }
 
