@@ -5,8 +5,8 @@
 //! From the bottom up:
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
-//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
-//!   `reclaim` gets memory, `limit` changes how much there is;
+//! * `table` finds items, `eviction` (with `ghost` and `share`) chooses who leaves and `watch` remembers it, `expiry` finds
+//!   who is overdue, `reclaim` gets memory, `limit` changes how much there is;
 //! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
 //!   `Store` they work on.
 //!
@@ -36,6 +36,7 @@ mod pins;
 mod read;
 mod reclaim;
 mod scan;
+mod share;
 mod slab;
 mod table;
 mod watch;
@@ -335,7 +336,7 @@ impl Store {
             self.slab.free_item(loc);
             return false;
         }
-        let main = self.ghost.remembers(&self.slab.arena, hash);
+        let main = self.enters_main(hash);
         let bytes = self.slab.chunks_bytes(loc);
         self.queues.push(&mut self.slab, loc, main, bytes);
         self.note_linked(loc);
