@@ -2,7 +2,7 @@
 //! evictions, drains, table growth and chains happen all the time. Values are compared byte for byte; the
 //! invariants are checked every few steps.
 
-use super::tests::oracle::{self, Entry, ITEM_SIZE_MAX, Marks};
+use super::tests::oracle::{self, Entry, ITEM_SIZE_MAX, KEY_LEN_MAX, Marks};
 use super::*;
 use std::collections::HashMap;
 
@@ -46,10 +46,10 @@ struct Scene {
     check_every: usize,
 }
 
-/// A few hundred items, many of them chains, in sixteen pages.
+/// A few hundred items, many of them chains, in a few pages.
 const NARROW: Scene = Scene {
     evict: true,
-    limit_bytes: 256 << 10,
+    limit_bytes: 128 << 10,
     keys: 400,
     long_pct: 15,
     flush_in: 4,
@@ -60,7 +60,7 @@ const NARROW: Scene = Scene {
 /// Thousands of small items, so that the table grows again and again.
 const WIDE: Scene = Scene {
     evict: true,
-    limit_bytes: 512 << 10,
+    limit_bytes: 256 << 10,
     keys: 12_000,
     long_pct: 1,
     flush_in: 40,
@@ -89,7 +89,7 @@ impl Model {
         let store = Store::new(&StoreConfig {
             limit_bytes: scene.limit_bytes,
             limit_max_bytes: 4 * scene.limit_bytes,
-            key_len_max: 250,
+            key_len_max: KEY_LEN_MAX,
             item_size_max: ITEM_SIZE_MAX,
             growth_factor: 1.25,
             min_item_bytes: 8,
