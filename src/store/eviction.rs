@@ -1,23 +1,28 @@
 //! Who leaves: S3-FIFO (Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023) over all
 //! items of the shard, whatever their class.
 //!
-//! New items enter the small queue, unless the ghost remembers their key: then the main queue. At the small
-//! queue's tail an item that was read meanwhile goes on to the main queue, the others leave and are
-//! remembered by the ghost. At the main queue's tail an item that was read gets another round for each read,
-//! up to three. A hit only counts the read, in two bits of the item's header.
+//! New items enter the small queue, unless the ghost remembers that it evicted them: then the main queue. At
+//! the small queue's tail an item that was read meanwhile goes on to the main queue, the others leave. At the
+//! main queue's tail an item that was read gets another round for each read, up to three. A hit only counts
+//! the read, in two bits of the item's header.
+//!
+//! Three things are not in the paper. The small queue's share follows the load (`share.rs`). So the ghost
+//! remembers evictions from the main queue too; those items start in the small queue all the same, else a
+//! loop over a little more than fits would miss nearly always. And one read is enough for an item smaller than
+//! the mean: it takes less room from others.
 //!
 //! The queues are doubly linked through the items' headers: `next` is the older, `prev` the newer neighbour.
 
 use super::Store;
 use super::arena::Loc;
 use super::expiry::age_of;
+use super::ghost::Origin;
 use super::item::{Header, state};
+use super::share::Share;
 use super::slab::Slab;
 
-/// The small queue's share of the item bytes, in percent.
-const SMALL_SHARE_PCT: usize = 10;
-
-/// Reads in the small queue that earn a place in the main queue.
+/// Reads in the small queue that earn a place in the main queue: of items smaller than the mean, and of others.
+const PROMOTION_READS_LIGHT: u16 = 1;
 const PROMOTION_READS: u16 = 2;
 
 /// Items one search for a victim may look at. In the second half it takes whatever is not pinned.
@@ -42,13 +47,15 @@ pub struct Queues {
     pub small: Fifo,
     /// Where proven items live.
     pub main: Fifo,
+    /// The small queue's share.
+    pub share: Share,
 }
 
 impl Queues {
     /// Empty queues.
     pub fn new() -> Queues {
         let empty = Fifo { head: Loc::NONE, tail: Loc::NONE, items: 0, bytes: 0 };
-        Queues { small: empty, main: empty }
+        Queues { small: empty, main: empty, share: Share::new() }
     }
 
     /// Makes an item of `bytes` the newest of one queue and notes which in its state.
@@ -82,6 +89,18 @@ impl Queues {
         self.relink(slab, to, to, to);
     }
 
+    /// True when the small queue is to give the next victim.
+    fn victim_is_small(&self) -> bool {
+        let bytes = self.small.bytes + self.main.bytes;
+        self.main.tail.is_none() || self.small.bytes * 100 > bytes * self.share.percent()
+    }
+
+    /// Reads that earn an item of `bytes` a place in the main queue.
+    fn promotion_reads(&self, bytes: usize) -> u16 {
+        let light = bytes * (self.small.items + self.main.items) < self.small.bytes + self.main.bytes;
+        if light { PROMOTION_READS_LIGHT } else { PROMOTION_READS }
+    }
+
     /// The queue an item is in.
     pub fn of(&mut self, header: &Header) -> &mut Fifo {
         if header.is(state::MAIN) { &mut self.main } else { &mut self.small }
@@ -109,10 +128,8 @@ impl Store {
     /// stored).
     pub(super) fn evict_one(&mut self) -> bool {
         for step in 0..SEARCH_MAX {
-            let Queues { small, main } = &self.queues;
-            let use_small =
-                main.tail.is_none() || small.bytes * 100 > (small.bytes + main.bytes) * SMALL_SHARE_PCT;
-            let victim = if use_small { small.tail } else { main.tail };
+            let use_small = self.queues.victim_is_small();
+            let victim = if use_small { self.queues.small.tail } else { self.queues.main.tail };
             if victim.is_none() {
                 return false;
             }
@@ -124,7 +141,7 @@ impl Store {
                 self.class_counters(victim).reclaimed += 1;
                 self.drop_dead(victim);
                 return true;
-            } else if step < SEARCH_MAX / 2 && use_small && header.freq() >= PROMOTION_READS {
+            } else if step < SEARCH_MAX / 2 && use_small && self.is_proven(victim) {
                 self.requeue(victim, 0);
             } else if step < SEARCH_MAX / 2 && !use_small && header.freq() > 0 {
                 self.requeue(victim, header.freq() - 1);
@@ -150,10 +167,26 @@ impl Store {
         class.evicted_unfetched += u64::from(!header.is(state::FETCHED));
         class.evicted_time_s = age_s;
         let hash = self.hasher.hash(self.slab.key(victim));
-        if !header.is(state::MAIN) {
-            self.ghost.remember(&mut self.slab.arena, hash);
-        }
+        let origin = if header.is(state::MAIN) { Origin::Main } else { Origin::Small };
+        self.ghost.remember(&mut self.slab.arena, hash, origin);
+        let bytes = self.slab.chunks_bytes(victim);
+        let Queues { small, main, share } = &mut self.queues;
+        share.note_eviction(origin, bytes, small.items + main.items, small.bytes + main.bytes);
         self.unlink(victim, hash);
+    }
+
+    /// Chooses the queue of a new item; true: the main queue.
+    pub(super) fn enters_main(&mut self, hash: u64) -> bool {
+        let origin = self.ghost.recall(&mut self.slab.arena, hash);
+        if let Some(origin) = origin {
+            self.queues.share.note_return(origin);
+        }
+        origin == Some(Origin::Small)
+    }
+
+    /// True when an item of the small queue was read often enough to go on to the main queue.
+    fn is_proven(&self, loc: Loc) -> bool {
+        self.slab.header(loc).freq() >= self.queues.promotion_reads(self.slab.chunks_bytes(loc))
     }
 
     /// Makes an item the newest of the main queue.

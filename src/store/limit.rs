@@ -6,7 +6,7 @@
 //! spare, and then moves what is left in one (`reclaim.rs`); as items go, table and ghost shrink. Where
 //! nothing may be evicted (`-M`) only what is free or overdue is given up.
 
-use super::{PAGES_MIN, Store};
+use super::{Store, least_bytes};
 
 /// Bytes of withheld pages given back to the kernel in one step of the background work; about 0.1 ms.
 const GIVE_BACK_BYTES: usize = 1 << 20;
@@ -48,7 +48,7 @@ impl Store {
     /// of `background`, see `Footprint::pages_over`.
     pub fn set_limit(&mut self, limit_bytes: usize) -> Result<(), LimitError> {
         let page_bytes = self.slab.page_bytes();
-        let (least_bytes, most_bytes) = (PAGES_MIN * page_bytes, self.slab.arena.reserved());
+        let (least_bytes, most_bytes) = (least_bytes(page_bytes), self.slab.arena.reserved());
         if limit_bytes < least_bytes {
             return Err(LimitError::TooSmall { limit_bytes, least_bytes });
         }

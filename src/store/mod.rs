@@ -5,8 +5,8 @@
 //! From the bottom up:
 //! * `arena` reserves the memory, `slab` cuts it into pages and chunks of the `classes`;
 //! * `item` and `chain` lay items into chunks, `pins` lends their bytes out;
-//! * `table` finds items, `eviction` (with `ghost`) chooses who leaves and `watch` remembers it, `expiry` finds who is overdue,
-//!   `reclaim` gets memory, `limit` changes how much there is, `warm` has it ready before it is needed;
+//! * `table` finds items, `eviction` (with `ghost` and `share`) chooses who leaves and `watch` remembers it, `expiry` finds
+//!   who is overdue, `reclaim` gets memory, `limit` changes how much there is, `warm` has it ready before it is needed;
 //! * `read`, `write`, `arith` and `scan` are the operations, in the words of `operation`; this file has the
 //!   `Store` they work on.
 //!
@@ -36,6 +36,7 @@ mod pins;
 mod read;
 mod reclaim;
 mod scan;
+mod share;
 mod slab;
 mod table;
 mod warm;
@@ -74,17 +75,21 @@ use warm::Warmth;
 /// Pages the arena is cut into, at least about: page sizes are powers of two. Each class in use leaves half a page
 /// idle on average, so many small pages waste less than few large ones.
 const PAGES_AIMED_AT: usize = 2048;
-/// Smallest and largest page. In the smallest the larger chunks tile badly already; the largest can be emptied within
-/// a millisecond.
-const PAGE_BYTES_MIN: usize = 16 << 10;
+/// Smallest and largest page of an arena that is not small. In smaller ones the larger chunks tile badly; the largest
+/// can be emptied within a millisecond.
+const PAGE_BYTES_USUAL: usize = 16 << 10;
 const PAGE_BYTES_MAX: usize = 256 << 10;
+/// Pages a small arena is cut into, at least about, and its smallest page: with fewer pages the classes would lie far
+/// apart, with smaller ones most values would be chains.
+const PAGES_AIMED_AT_SMALL: usize = 512;
+const PAGE_BYTES_MIN: usize = 4 << 10;
 /// Most pages, so that what looks at each of them stays fast; a limit beyond what they hold makes the pages larger
 /// than [`PAGE_BYTES_MAX`].
 const PAGES_MAX: usize = 1 << 16;
 /// Fewest pages that can work: table, ghost, reserve, one draining, and some for items.
 const PAGES_MIN: usize = 8;
 /// The smallest limit a store works with.
-pub const LIMIT_MIN_BYTES: usize = PAGES_MIN * PAGE_BYTES_MIN;
+pub const LIMIT_MIN_BYTES: usize = 128 << 10;
 /// Smallest chunk, room for the header and a tiny key and value.
 const CHUNK_BYTES_MIN: usize = 40;
 /// Smallest granule; twice as much for each doubling of the limit beyond 16 GiB.
@@ -179,7 +184,7 @@ impl Store {
         let limit_bytes = config.limit_bytes;
         let head_bytes = HEADER_BYTES + EXTRAS_MAX + config.key_len_max + 1;
         let page_bytes = page_bytes(limit_bytes, head_bytes);
-        let least_bytes = PAGES_MIN * page_bytes;
+        let least_bytes = least_bytes(page_bytes);
         if limit_bytes < least_bytes {
             return Err(StoreError::TooSmall { limit_bytes, least_bytes });
         }
@@ -340,7 +345,7 @@ impl Store {
             self.slab.free_item(loc);
             return false;
         }
-        let main = self.ghost.remembers(&self.slab.arena, hash);
+        let main = self.enters_main(hash);
         let bytes = self.slab.chunks_bytes(loc);
         self.queues.push(&mut self.slab, loc, main, bytes);
         self.note_linked(loc);
@@ -428,10 +433,17 @@ impl Drop for Store {
     }
 }
 
-/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages or, where these would be too
-/// large, up to [`PAGES_MAX`]; each with room for two chunks of `head_bytes`.
+/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages, or [`PAGES_AIMED_AT_SMALL`] where
+/// these would be too small, or up to [`PAGES_MAX`] where they would be too large; each with room for two chunks of
+/// `head_bytes`.
 fn page_bytes(limit_bytes: usize, head_bytes: usize) -> usize {
-    let aimed_at = (limit_bytes / PAGES_AIMED_AT).max(1);
-    let usual = (1usize << aimed_at.ilog2()).clamp(PAGE_BYTES_MIN, PAGE_BYTES_MAX);
+    let small = (limit_bytes / PAGES_AIMED_AT_SMALL).min(PAGE_BYTES_USUAL);
+    let aimed_at = (limit_bytes / PAGES_AIMED_AT).max(small).max(PAGE_BYTES_MIN);
+    let usual = (1usize << aimed_at.ilog2()).min(PAGE_BYTES_MAX);
     usual.max(limit_bytes.div_ceil(PAGES_MAX).next_power_of_two()).max((2 * head_bytes).next_power_of_two())
+}
+
+/// The smallest limit that works with pages of this size.
+fn least_bytes(page_bytes: usize) -> usize {
+    LIMIT_MIN_BYTES.max(PAGES_MIN * page_bytes)
 }

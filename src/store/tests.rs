@@ -4,6 +4,7 @@ mod limit;
 mod long_keys;
 mod marks;
 pub(super) mod oracle;
+mod policy;
 mod scan;
 mod shift;
 mod warm;
@@ -275,51 +276,6 @@ fn arithmetic_keeps_flags_and_pads_with_spaces() {
     set(&mut store, b"n", b"word").unwrap();
     assert_eq!(change(&mut store, b"n", 1, true), Err(ArithRefusal::NonNumeric));
     assert_eq!(change(&mut store, b"absent", 1, true), Err(ArithRefusal::NotFound));
-}
-
-/// Misses of cache-aside requests, of the store and of a plain FIFO with room for as many items.
-fn misses(requests: impl Iterator<Item = u64>) -> (usize, usize) {
-    let mut store = store(2 << 20);
-    let (mut ours, mut plain) = (0, 0);
-    let mut fifo = std::collections::VecDeque::new();
-    let mut known = std::collections::HashSet::new();
-    for id in requests {
-        let name = id.to_le_bytes();
-        if value(&mut store, &name).is_none() {
-            ours += 1;
-            set(&mut store, &name, &[1; 60]).unwrap();
-        }
-        if known.insert(id) {
-            plain += 1;
-            fifo.push_back(id);
-            if fifo.len() > store.counters().curr_items as usize {
-                known.remove(&fifo.pop_front().unwrap());
-            }
-        }
-    }
-    store.check();
-    (ours, plain)
-}
-
-#[test]
-fn misses_fewer_than_fifo_on_a_skewed_stream() {
-    let mut random = Random(5);
-    // The inverse of the cumulative Zipf(1) distribution over 300,000 ids is exponential.
-    let mut zipf = || (300_000f64.powf(random.below(1 << 30) as f64 / (1u64 << 30) as f64)) as u64;
-    let (ours, plain) = misses((0..400_000).map(|_| zipf()));
-    assert!(ours * 100 < plain * 90, "{ours} against {plain}");
-}
-
-#[test]
-fn a_scan_does_not_wash_the_working_set_away() {
-    let mut random = Random(6);
-    // A working set of half the cache, read again and again, and a scan that passes through it.
-    let working: Vec<u64> = (0..200_000).map(|_| random.below(8_000)).collect();
-    let scan = (0..100_000u64).map(|i| 1_000_000 + i);
-    let mixed = working[..100_000].iter().copied().zip(scan).flat_map(|(a, b)| [a, b]);
-    let (ours, plain) = misses(working[100_000..].iter().copied().chain(mixed));
-    assert!(ours < 8_000 + 100_000 + 4_000, "{ours} misses, 108,000 are compulsory");
-    assert!(plain > ours + 10_000, "{ours} against {plain}");
 }
 
 /// A store that goes away while a pin is out leaves its memory mapped, so the pin stays readable.

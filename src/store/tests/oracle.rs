@@ -25,8 +25,8 @@ pub struct Marks {
     pub binary_key: bool,
 }
 
-/// The longest key: what a chunk of 4 KiB holds beside the header and every extra.
-const KEY_LEN_MAX: usize = 4096 - 49;
+/// `key_len_max` of the stores under test: what a chunk of 4 KiB holds beside the header and every extra.
+pub const KEY_LEN_MAX: usize = 4096 - 49;
 
 /// memcached's test against `-I`, and the store's of the key.
 pub fn too_large(key: &[u8], flags: u32, value_len: usize) -> bool {
