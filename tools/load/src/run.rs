@@ -19,9 +19,8 @@ use crate::worker::{self, Job, Plan, Share};
 
 /// Connections of a thread that stores all keys, for each shard.
 const FILL_CONNECTIONS: usize = 4;
-/// Requests under way on each of them. Values above [`FILL_LARGE_BYTES`] go one by one.
+/// Requests under way on each of them.
 const FILL_PIPELINE: usize = 32;
-const FILL_LARGE_BYTES: u32 = 64 << 10;
 /// Pause between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -33,9 +32,8 @@ pub fn fill(args: &Args, target: &Target, keys: &Keys) -> Result<Tally> {
     let protocol = if args.protocol == Protocol::Udp { Protocol::Classic } else { args.protocol };
     let shards = usize::from(target.shards.unwrap_or(1));
     let sockets = target.connect(FILL_CONNECTIONS * shards * args.threads as usize, protocol)?;
-    let pipeline = if args.value_size.max() > FILL_LARGE_BYTES { 1 } else { FILL_PIPELINE };
     let bar = progress(u64::from(args.keys), "storing keys");
-    run(args, keys, sockets, protocol, pipeline, &bar, |_| Job::Fill)
+    run(args, keys, sockets, protocol, FILL_PIPELINE, &bar, |_| Job::Fill)
 }
 
 /// The load that was asked for.
