@@ -212,9 +212,10 @@ impl Worker<'_> {
             let now_ns = self.now_ns();
             if now_ns >= end_ns && !has_ended {
                 has_ended = true;
+                self.make_due(end_ns - 1, now_ns);
                 self.end(now_ns);
             }
-            self.make_due(now_ns);
+            self.make_due(now_ns, now_ns);
             self.send_all()?;
             if self.is_done() || self.plan.stop.load(Ordering::Relaxed) {
                 return Ok(());
@@ -263,12 +264,12 @@ impl Worker<'_> {
         (wait_ns > AWAKE_NS).then(|| Duration::from_nanos(wait_ns - AWAKE_NS).min(look))
     }
 
-    /// Open loop: makes the requests that have become due, on connections that have room.
-    fn make_due(&mut self, now_ns: u64) {
+    /// Open loop: makes the requests that are due until then, on connections that have room.
+    fn make_due(&mut self, until_ns: u64, now_ns: u64) {
         if self.interval_ns().is_none() {
             return;
         }
-        while self.left > 0 && self.due_ns(self.due) <= now_ns {
+        while self.left > 0 && self.due_ns(self.due) <= until_ns {
             let at = (self.due % self.connections.len() as u64) as usize;
             let late_ns = now_ns - self.due_ns(self.due);
             self.due += 1;
