@@ -59,6 +59,8 @@ pub struct Connection {
     flown: usize, // of `flying`
     is_sending: bool,
     frame: Frame,
+    /// Closed loop: requests that may still be made.
+    pub left: u64,
     /// When the latest request was made, in ns of the run's clock.
     pub made_ns: u64,
     /// Open loop: requests that were due, and those of them that were made.
@@ -85,6 +87,7 @@ impl Connection {
             flown: 0,
             is_sending: false,
             frame: Frame::default(),
+            left: 0,
             made_ns: 0,
             due: 0,
             made: 0,

@@ -15,13 +15,12 @@ use crate::keys::Keys;
 use crate::protocol::Protocol;
 use crate::tally::Tally;
 use crate::target::{Socket, Target};
-use crate::worker::{self, Job, Plan, Share};
+use crate::worker::{self, Job, Plan, Seat, Share};
 
 /// Connections of a thread that stores all keys, for each shard.
 const FILL_CONNECTIONS: usize = 4;
-/// Requests under way on each of them. Values above [`FILL_LARGE_BYTES`] go one by one.
+/// Requests under way on each of them.
 const FILL_PIPELINE: usize = 32;
-const FILL_LARGE_BYTES: u32 = 64 << 10;
 /// Pause between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -33,9 +32,8 @@ pub fn fill(args: &Args, target: &Target, keys: &Keys) -> Result<Tally> {
     let protocol = if args.protocol == Protocol::Udp { Protocol::Classic } else { args.protocol };
     let shards = usize::from(target.shards.unwrap_or(1));
     let sockets = target.connect(FILL_CONNECTIONS * shards * args.threads as usize, protocol)?;
-    let pipeline = if args.value_size.max() > FILL_LARGE_BYTES { 1 } else { FILL_PIPELINE };
     let bar = progress(u64::from(args.keys), "storing keys");
-    run(args, keys, sockets, protocol, pipeline, &bar, |_| Job::Fill)
+    run(args, keys, sockets, protocol, FILL_PIPELINE, &bar, |_| Job::Fill)
 }
 
 /// The load that was asked for.
@@ -56,20 +54,11 @@ pub fn load(args: &Args, target: &Target, keys: &Keys) -> Result<Tally> {
         (None, requests) => progress(requests.unwrap_or(0), "load"),
     };
     let job = |thread: u64| {
-        let requests =
-            args.requests.map_or(u64::MAX, |all| all / args.threads + u64::from(thread < all % args.threads));
         let interval_ns = args.rate.map(|rate| {
             let between_ns = 1e9 / rate as f64;
             (between_ns * args.threads as f64, between_ns * thread as f64)
         });
-        Job::Load {
-            ratio: args.ratio,
-            draw,
-            keys_per_get: args.keys_per_get as u32,
-            requests,
-            seconds,
-            interval_ns,
-        }
+        Job::Load { ratio: args.ratio, draw, keys_per_get: args.keys_per_get as u32, seconds, interval_ns }
     };
     run(args, keys, sockets, args.protocol, args.pipeline as usize, &bar, job)
 }
@@ -133,7 +122,7 @@ fn shares(args: &Args, keys: &Keys, sockets: Vec<Socket>, job: impl Fn(u64) -> J
         thread,
         core: args.cores.as_ref().map(|cores| cores.0[thread % cores.0.len()]),
         job: job(thread as u64),
-        sockets: Vec::new(),
+        seats: Vec::new(),
         seed: args.seed.wrapping_add(thread as u64),
     };
     let mut shares: Vec<Share> = (0..threads).map(share).collect();
@@ -142,9 +131,12 @@ fn shares(args: &Args, keys: &Keys, sockets: Vec<Socket>, job: impl Fn(u64) -> J
         let shard = shard_of(&socket);
         let (rank, of, all) = (ranks[shard], rivals[shard], u64::from(keys.count()));
         ranks[shard] += 1;
-        let stretch = ((all * rank / of) as u32, (all * (rank + 1) / of) as u32);
+        let to_store = ((all * rank / of) as u32, (all * (rank + 1) / of) as u32);
         // Neighbours go to the same thread, so that each thread has connections to all shards.
-        shares[i * threads / count].sockets.push((socket, stretch));
+        let requests = args
+            .requests
+            .map_or(u64::MAX, |all| all / count as u64 + u64::from((i as u64) < all % count as u64));
+        shares[i * threads / count].seats.push(Seat { socket, to_store, requests });
     }
     shares
 }

@@ -57,8 +57,6 @@ pub enum Job {
         draw: KeyDraw,
         /// Keys of a get.
         keys_per_get: u32,
-        /// Requests of this thread, at most.
-        requests: u64,
         /// Length of the run.
         seconds: Option<u64>,
         /// Open loop: ns from one request of this thread to the next, and from the start to the first.
@@ -96,7 +94,7 @@ pub struct Worker<'a> {
     /// Makes each stored value another one.
     version: u32,
     clock: Instant,
-    /// Requests that may still be made.
+    /// Open loop: requests that will yet be due.
     left: u64,
     /// Open loop: requests that were due so far.
     due: u64,
@@ -107,6 +105,16 @@ pub struct Worker<'a> {
     answered: u64,
 }
 
+/// A connection to be made of a socket.
+pub struct Seat {
+    /// The socket.
+    pub socket: Socket,
+    /// When filling, the first key it stores and the first that is another's.
+    pub to_store: (u32, u32),
+    /// Requests it may make. Each has its own, or else one shard could get most of them by being the faster one.
+    pub requests: u64,
+}
+
 /// What is special of one thread.
 pub struct Share {
     /// Its number.
@@ -115,8 +123,8 @@ pub struct Share {
     pub core: Option<usize>,
     /// Its part of the requests.
     pub job: Job,
-    /// Its sockets, and for each the keys it stores when filling: the first, and the first that is another's.
-    pub sockets: Vec<(Socket, (u32, u32))>,
+    /// Its connections.
+    pub seats: Vec<Seat>,
     /// Seed of what it draws.
     pub seed: u64,
 }
@@ -152,28 +160,27 @@ fn prepare<'a>(plan: &'a Plan<'a>, share: &Share) -> Result<Worker<'a>> {
             .with_context(|| format!("--cores: core {core}"))?;
     }
     let keys_max = if let Job::Load { keys_per_get, .. } = share.job { keys_per_get as usize } else { 1 };
-    let fds: Vec<_> = share.sockets.iter().map(|(socket, _)| socket.as_raw_fd()).collect();
+    let fds: Vec<_> = share.seats.iter().map(|seat| seat.socket.as_raw_fd()).collect();
     let answer_bytes = (plan.sizes.mean() as usize + plan.keys.len() + 64) * keys_max * plan.pipeline;
     let size = answer_bytes.next_power_of_two().clamp(BUFFER_BYTES.0, BUFFER_BYTES.1);
     let count = (2 * fds.len()).next_power_of_two().clamp(BUFFERS.0, BUFFERS.1.min(BUFFERS_BYTES_MAX / size));
     let ring =
         Ring::new(&fds, count as u16, size as u32).context("io_uring (it needs Linux 6.1 or newer)")?;
-    let connection = |(socket, to_store): &(Socket, (u32, u32))| {
-        let mut conn = Connection::new(plan.protocol, socket.shard, plan.pipeline, keys_max);
-        conn.to_store = *to_store;
+    let connection = |seat: &Seat| {
+        let mut conn = Connection::new(plan.protocol, seat.socket.shard, plan.pipeline, keys_max);
+        (conn.to_store, conn.left) = (seat.to_store, seat.requests);
         conn
     };
-    let left = if let Job::Load { requests, .. } = share.job { requests } else { u64::MAX };
     Ok(Worker {
         plan,
         job: share.job,
         ring,
-        connections: share.sockets.iter().map(connection).collect(),
+        connections: share.seats.iter().map(connection).collect(),
         unsent: Vec::with_capacity(fds.len()),
         random: SmallRng::seed_from_u64(share.seed),
         version: share.thread as u32,
         clock: Instant::now(),
-        left,
+        left: share.seats.iter().fold(0, |sum, seat| sum.saturating_add(seat.requests)),
         due: 0,
         under_way: 0,
         quiet: plan.pipeline == 1,
@@ -200,14 +207,15 @@ impl Worker<'_> {
             (0..self.connections.len()).for_each(|conn| self.make_room_used(conn, now_ns));
         }
         let mut events = Vec::with_capacity(crate::ring::EVENTS_MAX);
-        let (mut answered_ns, mut looked_ns) = (0, 0);
+        let (mut answered_ns, mut looked_ns, mut has_ended) = (0, 0, false);
         loop {
             let now_ns = self.now_ns();
-            if now_ns >= end_ns && self.left > 0 {
-                self.count_unsent(now_ns);
-                self.left = 0;
+            if now_ns >= end_ns && !has_ended {
+                has_ended = true;
+                self.make_due(end_ns - 1, now_ns);
+                self.end(now_ns);
             }
-            self.make_due(now_ns);
+            self.make_due(now_ns, now_ns);
             self.send_all()?;
             if self.is_done() || self.plan.stop.load(Ordering::Relaxed) {
                 return Ok(());
@@ -240,8 +248,10 @@ impl Worker<'_> {
     }
 
     fn is_done(&self) -> bool {
-        let nothing_to_make = self.left == 0 || matches!(self.job, Job::Fill);
-        nothing_to_make && self.under_way == 0 && self.connections.iter().all(|conn| conn.made == conn.due)
+        // In a closed loop what may be made is made.
+        let is_open = self.interval_ns().is_some();
+        self.under_way == 0
+            && (!is_open || self.left == 0 && self.connections.iter().all(|conn| conn.made == conn.due))
     }
 
     /// How long nothing is due.
@@ -254,12 +264,12 @@ impl Worker<'_> {
         (wait_ns > AWAKE_NS).then(|| Duration::from_nanos(wait_ns - AWAKE_NS).min(look))
     }
 
-    /// Open loop: makes the requests that have become due, on connections that have room.
-    fn make_due(&mut self, now_ns: u64) {
+    /// Open loop: makes the requests that are due until then, on connections that have room.
+    fn make_due(&mut self, until_ns: u64, now_ns: u64) {
         if self.interval_ns().is_none() {
             return;
         }
-        while self.left > 0 && self.due_ns(self.due) <= now_ns {
+        while self.left > 0 && self.due_ns(self.due) <= until_ns {
             let at = (self.due % self.connections.len() as u64) as usize;
             let late_ns = now_ns - self.due_ns(self.due);
             self.due += 1;
@@ -276,8 +286,10 @@ impl Worker<'_> {
         }
     }
 
-    /// The run ends: what was due and not made has waited until now.
-    fn count_unsent(&mut self, now_ns: u64) {
+    /// The time is over: no further requests. What was due and not made has waited until now.
+    fn end(&mut self, now_ns: u64) {
+        self.left = 0;
+        self.connections.iter_mut().for_each(|conn| conn.left = 0);
         let count = self.connections.len() as u64;
         for at in 0..self.connections.len() {
             while self.connections[at].made < self.connections[at].due {
@@ -337,10 +349,10 @@ impl Worker<'_> {
             }
             Job::Load { ratio, draw, keys_per_get, interval_ns, .. } => {
                 if interval_ns.is_none() {
-                    if self.left == 0 {
+                    if conn.left == 0 {
                         return false;
                     }
-                    self.left -= 1;
+                    conn.left -= 1;
                 }
                 let shard = conn.shard;
                 let key = |random: &mut SmallRng| draw_at(draw, keys, shard, random);

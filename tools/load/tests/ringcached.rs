@@ -136,6 +136,10 @@ fn an_open_loop_keeps_its_rate_and_its_clock() {
     let seconds = report["seconds"].as_f64().expect("seconds");
     assert!(seconds > 0.99, "2000 requests at 2000 a second in {seconds} s");
     assert_eq!(report["requests"], 2000);
+    // By time, what is due in the last moments counts too.
+    let report = found(server.port, "--rate 3000 --seconds 1");
+    let unsent = report["open"]["unsent"].as_u64().expect("unsent");
+    assert_eq!(report["requests"].as_u64().expect("requests") + unsent, 3000);
     assert!(report["open"]["lateness_max_ms"].as_f64() > Some(0.0));
     assert!(std::fs::read_to_string(plot).expect("a picture").contains("</svg>"));
 }
