@@ -65,10 +65,23 @@ fn store(conn: &mut Conn, count: usize, value_bytes: usize) -> String {
     keys
 }
 
+/// Makes most of `-m 64` resident, so that what is taken beyond the promise shows. Nothing is evicted by it.
+fn fill(conn: &mut Conn) {
+    const ITEMS: usize = 44_000;
+    let value = "f".repeat(1_000);
+    for first in (0..ITEMS).step_by(1_000) {
+        let batch: String =
+            (first..first + 1_000).map(|n| format!("set fill-{n} 0 0 1000 noreply\r\n{value}\r\n")).collect();
+        conn.ask(batch + "mn\r\n", "MN\r\n");
+    }
+    assert_eq!(conn.stat("evictions"), 0);
+}
+
 fn multi_gets_that_nobody_reads(shards: u32) {
     let server = server(shards, &["-m", "64"]);
     let mut quiet = server.connect();
     let keys = store(&mut quiet, 50, 100_000);
+    fill(&mut quiet);
     let requests = format!("get{keys}\r\n").repeat(400);
     let mut crowd = crowd_that_does_not_read(&server, &mut quiet, requests.as_bytes());
     assert!(crowds(&mut quiet) > 0, "nothing waited");
@@ -87,6 +100,7 @@ fn small_values_that_nobody_reads(shards: u32) {
     let server = server(shards, &["-m", "64"]);
     let mut quiet = server.connect();
     let keys = store(&mut quiet, 100, 4_000);
+    fill(&mut quiet);
     let requests = format!("get{keys}\r\n").repeat(200);
     let mut crowd = crowd_that_does_not_read(&server, &mut quiet, requests.as_bytes());
     for key in keys.split_whitespace() {
@@ -99,6 +113,7 @@ fn small_values_that_nobody_reads(shards: u32) {
 fn lines_without_end(shards: u32) {
     let server = server(shards, &["-m", "64"]);
     let mut quiet = server.connect();
+    fill(&mut quiet);
     let keys = " a-key-that-nobody-has".repeat(700);
     let mut crowd: Vec<Conn> = (0..CROWD).map(|_| server.connect()).collect();
     for (n, conn) in crowd.iter_mut().enumerate() {
@@ -149,6 +164,7 @@ fn half_of_many_values(shards: u32) {
 fn reports_for_a_crowd(shards: u32) {
     let server = server(shards, &["-m", "64"]);
     let mut quiet = server.connect();
+    fill(&mut quiet);
     let requests = "stats settings\r\nstats\r\n".repeat(300);
     let crowd = crowd_that_does_not_read(&server, &mut quiet, requests.as_bytes());
     drop(crowd);
@@ -229,6 +245,7 @@ fn connections_that_come_and_go(shards: u32) {
     const GROWTH_BYTES: u64 = 2 << 20;
     let server = server(shards, &["-m", "64"]);
     let mut quiet = server.connect();
+    fill(&mut quiet);
     let mut after_first = None;
     for _ in 0..3 {
         let mut crowd: Vec<Conn> = (0..CROWD).map(|_| server.connect()).collect();

@@ -45,6 +45,11 @@ pub struct Fill {
 }
 
 impl Fill {
+    /// Bytes it could take.
+    pub fn asked(&self) -> usize {
+        self.asked
+    }
+
     /// How many bytes it is worth to wait for, as a whole; 1 for whatever comes.
     pub fn low_water(&self) -> u32 {
         if self.asked < LOW_WATER_MIN { 1 } else { self.asked.min(LOW_WATER_MAX) as u32 }
@@ -119,7 +124,7 @@ impl<R: StableRoom> DirectReceive<R> {
 
     /// Gives the memory up. No receive may be in flight.
     pub fn into_room(self) -> R {
-        debug_assert!(!self.in_flight);
+        assert!(!self.in_flight, "the kernel writes into this memory");
         self.room
     }
 }

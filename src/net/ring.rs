@@ -50,8 +50,8 @@ pub enum Event {
     DatagramsEnded { socket: u32, errno: i32 },
     /// A send ended: bytes taken, or a negative errno.
     Sent { conn: u32, result: i32 },
-    /// Memory was touched, or the kernel refused to.
-    Populated { done: bool },
+    /// Memory was touched, or there was none; or the kernel does not know how.
+    Populated { knows_how: bool },
     /// A peer shard has put something into the mesh.
     Woken,
 }
@@ -359,7 +359,7 @@ fn event(entry: &cqueue::Entry) -> Option<Event> {
         });
     }
     if kind == Token::Populate as u8 {
-        return Some(Event::Populated { done: result == 0 });
+        return Some(Event::Populated { knows_how: !matches!(-result, libc::EINVAL | libc::EOPNOTSUPP) });
     }
     (kind == Token::Wake as u8).then_some(Event::Woken)
 }

@@ -120,7 +120,7 @@ pub const SOURCE_PORT: OptionSpec = OptionSpec {
     default: "",
     summary: "a TCP port on which the client's port modulo shards chooses the shard",
     details: "For clients that know the shards: bind to a port p with p % shards = the shard you want, then connect. On each \
-              address of -l, besides the port of -p. See docs/steering.md.",
+              address of -l, besides the port of -p. See docs/operating.md.",
 };
 
 /// `--shard-ports`

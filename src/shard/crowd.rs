@@ -27,6 +27,13 @@ pub enum Crowd {
     Held,
 }
 
+impl Crowd {
+    /// Receives are being ended, a step each turn.
+    pub fn is_beginning(self) -> bool {
+        matches!(self, Crowd::Begins(_))
+    }
+}
+
 impl Shard {
     /// Notices that a crowd begins, goes on, or is over. False: no receive buffer may be given to the kernel.
     pub(super) fn follow_crowd(&mut self) -> bool {
@@ -41,7 +48,7 @@ impl Shard {
             Crowd::Held if self.core.is_calm() => self.crowd = Crowd::None,
             Crowd::None | Crowd::Held => {}
         }
-        !matches!(self.crowd, Crowd::Begins(_))
+        !self.crowd.is_beginning()
     }
 
     /// Ends receives from `from` on; each is armed again when it has ended, unless its connection has to wait.

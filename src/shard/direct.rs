@@ -18,15 +18,23 @@ use crate::net::direct::set_low_water;
 /// in a dense stream, 1.6 times: a multishot receive brings several of them at once.
 pub const DIRECT_MIN: usize = 64 * 1024;
 
+/// Bytes that the direct receives started in one turn may take: the kernel copies them while everybody else waits. Others
+/// start in the next turn.
+const DIRECT_BYTES_PER_TURN: usize = 4 << 20;
+
 impl Shard {
     /// Starts the receive that a connection without one needs now.
     pub(super) fn start_receive(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
         let session = conn.session.as_mut().filter(|session| session.wants_direct());
         if let Some(session) = session {
+            if self.direct_bytes >= DIRECT_BYTES_PER_TURN {
+                return self.starved.push(index);
+            }
             // A value whose memory has been asked for is received when the owner has answered.
             let Some(fill) = session.start_direct() else { return };
             (conn.receive, conn.large) = (Receive::Direct, true);
+            self.direct_bytes += fill.asked();
             // The idle clock must see that bytes come.
             let low_water = if self.core.settings.idle_timeout_s > 0 { 1 } else { fill.low_water() };
             conn.set_low_water(low_water);
@@ -66,7 +74,7 @@ impl Shard {
 
 impl Conn {
     /// A system call, but only two or three for a value of 64 KiB and more, and they save more of being woken.
-    fn set_low_water(&mut self, bytes: u32) {
+    pub(super) fn set_low_water(&mut self, bytes: u32) {
         if std::mem::replace(&mut self.low_water, bytes) != bytes {
             set_low_water(self.fd, bytes);
         }

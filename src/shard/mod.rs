@@ -70,7 +70,9 @@ pub struct Shard {
     shared_tried: Instant,
     /// Connections with something to send.
     dirty: Vec<u32>,
-    /// Connections whose receive found no buffer.
+    /// Bytes that the direct receives started in this turn may take.
+    direct_bytes: usize,
+    /// Connections whose receive found no buffer, or came too late in a turn for a direct one.
     starved: Vec<u32>,
     crowd: crowd::Crowd,
     /// Connections that have moved to other shards lately.

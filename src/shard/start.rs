@@ -252,6 +252,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
         shared_waiters: Vec::new(),
         shared_tried: Instant::now(),
         dirty: Vec::new(),
+        direct_bytes: 0,
         starved: Vec::new(),
         crowd: Default::default(),
         departures: Default::default(),

@@ -1,7 +1,7 @@
 //! The end of a shard: stop accepting, answer what has arrived, close, and serve the peers until all have done the same.
 
 use super::Shard;
-use super::conn::{Life, Reason};
+use super::conn::{Life, Reason, Receive};
 use super::turn::Turn;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,16 @@ impl Shard {
             self.stopping = true;
             self.stop.began = Some(Instant::now());
             self.end_accepts();
+            self.hear_uploads();
+        }
+    }
+
+    /// Has large values that come slowly make news, so that they do not look like silence.
+    fn hear_uploads(&mut self) {
+        for index in 0..self.conns.places() {
+            if let Some(conn) = self.conns.get(index).filter(|conn| conn.receive == Receive::Direct) {
+                conn.set_low_water(1);
+            }
         }
     }
 

@@ -46,6 +46,7 @@ impl Shard {
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events);
         let mut busy = !events.is_empty();
+        self.direct_bytes = 0;
         for event in events.drain(..) {
             self.event(event);
         }
@@ -67,7 +68,9 @@ impl Shard {
         if self.stopping {
             return Ok(self.stop_step(busy));
         }
-        Ok(if busy || !self.resume.is_empty() { Turn::Busy } else { Turn::Idle })
+        // Those starve until buffers come back, with the end of this step of a crowd's beginning or the next turn.
+        let waits = !self.resume.is_empty() || !self.starved.is_empty() || self.crowd.is_beginning();
+        Ok(if busy || waits { Turn::Busy } else { Turn::Idle })
     }
 
     fn enter(&mut self, wait: Option<Duration>) -> std::io::Result<()> {
@@ -100,7 +103,7 @@ impl Shard {
             Event::Sent { conn, result } => self.sent(conn, result),
             Event::Accepted { listener, fd, armed } => self.accepted(listener, fd, armed),
             Event::AcceptEnded { listener, errno } => self.accept_ended(listener, errno),
-            Event::Populated { done } => self.core.keyspace.store.warmed(done),
+            Event::Populated { knows_how } => self.core.keyspace.store.warmed(knows_how),
             Event::Woken => {}
         }
     }
@@ -348,10 +351,7 @@ impl Shard {
     /// Receives that found no buffer start again, now that buffers have been given back.
     fn rearm_starved(&mut self) {
         for index in std::mem::take(&mut self.starved) {
-            let Some(conn) = self.conns.get(index) else { continue };
-            if conn.receive == Receive::Off && conn.life == Life::Open && !conn.ended {
-                self.start_receive(index);
-            }
+            self.regulate(index);
         }
     }
 

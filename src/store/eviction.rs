@@ -127,15 +127,20 @@ impl Store {
     /// choice. False when there was none in [`SEARCH_MAX`] steps (everything is pinned, or nothing is
     /// stored).
     pub(super) fn evict_one(&mut self) -> bool {
+        // All of one queue may be pinned: after a pinned item the other queue is asked.
+        let mut other_queue = false;
         for step in 0..SEARCH_MAX {
-            let use_small = self.queues.victim_is_small();
-            let victim = if use_small { self.queues.small.tail } else { self.queues.main.tail };
+            let (small, main) = (self.queues.small.tail, self.queues.main.tail);
+            let wants_small = self.queues.victim_is_small() != other_queue;
+            let use_small = (wants_small && !small.is_none()) || main.is_none();
+            let victim = if use_small { small } else { main };
             if victim.is_none() {
                 return false;
             }
             let header = *self.slab.header(victim);
             if header.is(state::PINNED) {
                 self.requeue(victim, header.freq());
+                other_queue = !other_queue;
             } else if self.death_of(&header).is_some() {
                 self.counters.reclaimed += 1;
                 self.class_counters(victim).reclaimed += 1;
@@ -186,7 +191,10 @@ impl Store {
 
     /// True when an item of the small queue was read often enough to go on to the main queue.
     fn is_proven(&self, loc: Loc) -> bool {
-        self.slab.header(loc).freq() >= self.queues.promotion_reads(self.slab.chunks_bytes(loc))
+        match self.slab.header(loc).freq() {
+            0 => false, // without a look at the chunks
+            reads => reads >= self.queues.promotion_reads(self.slab.chunks_bytes(loc)),
+        }
     }
 
     /// Makes an item the newest of the main queue.

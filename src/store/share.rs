@@ -20,10 +20,10 @@ const SHARE_MAX_PCT: usize = 90;
 const STEP_PCT: usize = 10;
 
 /// The small queue gets more when what it evicts returns so many times as often as what the main queue evicts.
-const GROW_RATIO: usize = 4;
+const GROW_RATIO: u128 = 4;
 
 /// It gets less when that returns less than so many times as often.
-const SHRINK_RATIO: usize = 2;
+const SHRINK_RATIO: u128 = 2;
 
 /// A judgement after evictions of one part in so many of the items, but of no fewer than `EVICTIONS_MIN`.
 const JUDGEMENTS_PER_TURNOVER: usize = 64;
@@ -32,7 +32,8 @@ const EVICTIONS_MIN: usize = 128;
 /// "Lately" is the time in which one part in so many of the item bytes is evicted.
 const LATELY_DIVISOR: usize = 2;
 
-/// When less than one in so many evicted items returns there is nothing to gain.
+/// With fewer returns than one in so many evictions there is nothing to gain. Returns of about two judgements are counted
+/// against the evictions of one, so less than one item in 50 returns then.
 const RETURNS_DIVISOR: usize = 25;
 
 /// The share, and what it is judged by.
@@ -77,8 +78,9 @@ impl Share {
 
     /// Lets what was counted before weigh less; `horizon_bytes` are as many as are evicted lately.
     fn age(&mut self, horizon_bytes: usize) {
-        let (keep, of) = (horizon_bytes as u64, (horizon_bytes + self.new_bytes) as u64);
-        self.evicted_bytes = self.evicted_bytes.map(|bytes| (bytes as u64 * keep / of) as usize);
+        // The product of two sizes of a shard is more than 64 bits from some 8 GiB on.
+        let (keep, of) = (horizon_bytes as u128, (horizon_bytes + self.new_bytes) as u128);
+        self.evicted_bytes = self.evicted_bytes.map(|bytes| (bytes as u128 * keep / of) as usize);
         self.returns = self.returns.map(|returns| returns / 2);
         (self.evictions, self.new_bytes) = (0, 0);
     }
@@ -88,8 +90,10 @@ impl Share {
             return;
         }
         // Returns for each evicted byte, both times the bytes of both queues.
-        let small = self.returns[Origin::Small as usize] * self.evicted_bytes[Origin::Main as usize].max(1);
-        let main = self.returns[Origin::Main as usize] * self.evicted_bytes[Origin::Small as usize].max(1);
+        let weighed = |of: Origin, against: Origin| {
+            self.returns[of as usize] as u128 * self.evicted_bytes[against as usize].max(1) as u128
+        };
+        let (small, main) = (weighed(Origin::Small, Origin::Main), weighed(Origin::Main, Origin::Small));
         if small > GROW_RATIO * main {
             self.percent = (self.percent + STEP_PCT).min(SHARE_MAX_PCT);
         } else if small < SHRINK_RATIO * main {
@@ -126,6 +130,21 @@ mod tests {
         assert_eq!(after(&mut share, 10_000, [10, 0]), SHARE_MAX_PCT);
         assert_eq!(after(&mut share, 10_000, [200, 100]), SHARE_MAX_PCT, "nobody suffers");
         assert_eq!(after(&mut share, 10_000, [10, 10]), SHARE_MIN_PCT);
+    }
+
+    #[test]
+    fn what_was_evicted_long_ago_counts_less_in_shards_of_any_size() {
+        for items_bytes in [1 << 20, 64 << 30] {
+            let mut share = Share::new();
+            let step = items_bytes / 1000;
+            for i in 0..100_000 {
+                share.note_eviction(BOTH[usize::from(i % 4 == 0)], step, 1000, items_bytes);
+            }
+            let [small, main] = share.evicted_bytes;
+            let lately = items_bytes / LATELY_DIVISOR;
+            assert!((lately / 10 * 8..lately / 10 * 14).contains(&(small + main)), "{small} {main}");
+            assert!((26..34).contains(&(10 * small / main)), "{small} {main}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! One page at a time may be *draining* (`reclaim.rs` is moving its items out): it is in no list, none of its
 //! chunks counts as free, and chunks freed in it are not handed out again.
 
-use super::arena::{Arena, Loc};
+use super::arena::{Arena, HUGE_PAGE_BYTES, Loc};
 use super::classes::Classes;
 use super::item::{ChunkKind, Links};
 use std::io;
@@ -380,9 +380,9 @@ impl Slab {
         self.kinds.resize(count as usize, FREE_PAGE);
         self.pages.resize(count as usize, EMPTY);
         self.withhold();
-        if self.withheld.is_empty() {
-            self.arena.allow_huge_pages(true);
-        }
+        // A huge page across the end would hold memory beyond the limit.
+        let ends_whole = self.end_at() == self.arena.len() || self.end_at().is_multiple_of(HUGE_PAGE_BYTES);
+        self.arena.allow_huge_pages(self.withheld.is_empty() && ends_whole);
         Ok(())
     }
 

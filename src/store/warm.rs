@@ -5,7 +5,7 @@
 //! shard. So the store names the range that comes next, and its caller has it touched off this thread
 //! ([`Store::cold_range`], [`Store::warmed`]); where that cannot be had, first use touches it as ever.
 //!
-//! Never more is ahead than is in use, and never more than [`AHEAD_MAX_BYTES`], so a server that stores little takes
+//! Never more is ahead than is in use, nor than [`AHEAD_MAX_BYTES`], but for the rest of a huge page; so a server that stores little takes
 //! little. What is ahead lies within the limit; when that is lowered, it goes back to the kernel.
 
 use super::Store;
@@ -17,18 +17,18 @@ const AHEAD_MAX_BYTES: usize = 8 << 20;
 /// How far memory is ready.
 #[derive(Debug, Default)]
 pub(super) struct Warmth {
-    /// Every byte before this offset has been touched or asked for; a multiple of [`HUGE_PAGE_BYTES`].
+    /// Every byte before this offset has been touched or asked for; a huge page's end, or that of the limit.
     end: usize,
     /// A range has been handed out and its end is not known yet.
     under_way: bool,
-    /// The kernel refused once; it would again.
+    /// The kernel does not know how.
     refused: bool,
 }
 
 /// Memory to touch without changing it.
 #[derive(Clone, Copy, Debug)]
 pub struct ColdRange {
-    /// Where it starts, a multiple of a huge page.
+    /// Where it starts.
     pub address: *mut u8,
     /// Bytes, at most one huge page.
     pub len: usize,
@@ -45,29 +45,27 @@ impl Store {
         }
         // The huge page in use has been touched as a whole.
         let at = self.warmth.end.max(used.next_multiple_of(HUGE_PAGE_BYTES));
-        let end = (at + HUGE_PAGE_BYTES).min(self.slab.end_at());
-        self.warmth.end = at;
+        let end = (at + 1).next_multiple_of(HUGE_PAGE_BYTES).min(self.slab.end_at());
         if at >= ahead.min(end) {
             return None;
         }
-        self.warmth.end = at + HUGE_PAGE_BYTES;
+        self.warmth.end = end;
         self.warmth.under_way = true;
         Some(ColdRange { address: self.slab.arena.address(at), len: end - at })
     }
 
-    /// The range given last has been touched, or the kernel refused to.
-    pub fn warmed(&mut self, done: bool) {
+    /// The range given last has been touched, or first use will; `knows_how`: the kernel can do it at all.
+    pub fn warmed(&mut self, knows_how: bool) {
         self.warmth.under_way = false;
-        self.warmth.refused |= !done;
+        self.warmth.refused |= !knows_how;
     }
 
     /// Gives back what was made ready beyond the limit, once that has been lowered.
     pub(super) fn cool(&mut self) {
         let end = self.slab.end_at();
         if self.warmth.end > end && !self.warmth.under_way {
-            let len = self.warmth.end.min(self.slab.arena.len()).saturating_sub(end);
-            self.slab.arena.give_back(end, len);
-            self.warmth.end = end / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+            self.slab.arena.give_back(end, self.warmth.end - end);
+            self.warmth.end = end;
         }
     }
 }

@@ -155,7 +155,9 @@ impl Store {
         let fixed = MEMCACHED_HEADER_BYTES + cas + key_len + flags + MEMCACHED_ENDS_BYTES;
         // Whatever extras come to it one day, the head of a chain has room for the whole key.
         let key_len_max = (self.slab.chunk_max() - HEADER_BYTES - EXTRAS_MAX - 1).min(KEY_LEN_MAX);
-        key_len > key_len_max || fixed + value_len > self.item_size_max
+        // A larger item would empty the shard and still not fit; the limit may be lower than it was at the start.
+        let half_limit_bytes = self.slab.pages_allowed() as usize * self.slab.page_bytes() / 2;
+        key_len > key_len_max || fixed + value_len > self.item_size_max.min(half_limit_bytes)
     }
 
     /// A CAS number from outside, if this store has any.

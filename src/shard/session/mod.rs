@@ -146,13 +146,13 @@ impl Session {
 
     /// Where the connection wants to move, once nothing is outstanding or unsent any more.
     pub fn leaves_for(&self) -> Option<usize> {
-        let is_quiet = self.slots.is_empty() && self.out.is_idle() && matches!(self.mode, Mode::Start);
-        self.moving_to.filter(|_| is_quiet && !self.called)
+        let is_quiet = self.slots.is_empty() && self.out.is_idle() && !self.called;
+        self.moving_to.filter(|_| is_quiet && self.is_leaving())
     }
 
-    /// The connection wants to move.
+    /// The connection wants to move, and is not inside a request: nothing more is taken from it here.
     pub fn is_leaving(&self) -> bool {
-        self.moving_to.is_some()
+        self.moving_to.is_some() && matches!(self.mode, Mode::Start)
     }
 
     /// It does not move after all.

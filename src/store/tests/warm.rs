@@ -18,7 +18,8 @@ fn warm(store: &mut Store) -> Vec<usize> {
     let mut ends = Vec::new();
     while let Some(range) = store.cold_range() {
         let at = range.address as usize - store.slab.arena.address(0) as usize;
-        assert!(at.is_multiple_of(HUGE_PAGE_BYTES) && (1..=HUGE_PAGE_BYTES).contains(&range.len));
+        assert!((1..=HUGE_PAGE_BYTES).contains(&range.len));
+        assert_eq!(at / HUGE_PAGE_BYTES, (at + range.len - 1) / HUGE_PAGE_BYTES, "within one huge page");
         assert!(store.cold_range().is_none(), "one at a time");
         ends.push(at + range.len);
         store.warmed(true);
@@ -51,9 +52,37 @@ fn what_lies_beyond_a_lowered_limit_is_given_back() {
     store.set_limit(9 << 20).unwrap();
     store.background(2, 1000);
     assert_eq!(store.slab.arena.bytes(15 << 20, 1), [0], "the kernel took it back");
-    assert_eq!(warm(&mut store), [9 << 20]);
+    // Nothing is asked for again and given back again.
+    assert_eq!(warm(&mut store), []);
+    store.background(2, 1000);
+    assert_eq!(warm(&mut store), []);
     store.set_limit(32 << 20).unwrap();
-    assert_eq!(warm(&mut store).last(), Some(&(16 << 20)));
+    assert_eq!(warm(&mut store), [10 << 20, 12 << 20, 14 << 20, 16 << 20]);
+}
+
+#[test]
+fn a_limit_may_end_within_a_huge_page() {
+    let mut store = store(21 << 20);
+    use_up(&mut store, 15 << 20);
+    assert_eq!(warm(&mut store), [18 << 20, 20 << 20, 21 << 20]);
+    for _ in 0..3 {
+        store.background(2, 1000);
+        assert_eq!(warm(&mut store), []);
+    }
+}
+
+#[test]
+fn what_is_being_touched_while_the_limit_falls_is_given_back_afterwards() {
+    let mut store = store(32 << 20);
+    use_up(&mut store, 9 << 20);
+    let range = store.cold_range().unwrap();
+    assert_eq!(range.len, 2 << 20);
+    store.set_limit(10 << 20).unwrap();
+    store.background(2, 1000);
+    store.slab.arena.bytes_mut(11 << 20, 1).fill(1); // by whoever touches it
+    store.warmed(true);
+    store.background(2, 1000);
+    assert_eq!(store.slab.arena.bytes(11 << 20, 1), [0]);
 }
 
 #[test]
