@@ -20,9 +20,10 @@ REFUSALS = (pylibmc.Error, MemcacheError, OSError)
 
 
 def libmemcached(behaviors):
-    # Milliseconds, but for retry_timeout and dead_timeout, which are seconds.
-    patience = {"connect_timeout": 1000, "send_timeout": 5_000_000, "receive_timeout": 5_000_000, "retry_timeout": 1}
-    return pylibmc.Client(SERVERS, behaviors={**patience, **behaviors})
+    # To connect in milliseconds, to send and receive in microseconds, the others in seconds.
+    patience = {"connect_timeout": 1000, "send_timeout": 5_000_000, "receive_timeout": 5_000_000}
+    failure = {"remove_failed": 1, "retry_timeout": 1, "dead_timeout": 1}
+    return pylibmc.Client(SERVERS, behaviors={**patience, **failure, **behaviors})
 
 
 def pymemcache(**options):
@@ -32,7 +33,7 @@ def pymemcache(**options):
 
 CLIENTS = {
     "pylibmc-modula": lambda: libmemcached({"hash": "fnv1a_32", "distribution": "modula"}),
-    "pylibmc-ketama": lambda: libmemcached({"ketama": True, "remove_failed": 1, "dead_timeout": 1}),
+    "pylibmc-ketama": lambda: libmemcached({"ketama": True}),
     "pymemcache-modula": lambda: pymemcache(hasher=Crc32Modula),
     "pymemcache-rendezvous": lambda: pymemcache(),
 }
