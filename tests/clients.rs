@@ -105,7 +105,7 @@ fn program(interpreter: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-fn python(tour: &str) -> Command {
+pub(crate) fn python(tour: &str) -> Command {
     let mut command = program(target_dir().join("venv/bin/python"));
     command.arg("-B").arg(source(tour));
     command

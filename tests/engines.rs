@@ -5,6 +5,7 @@
 //! | module | what it holds against the servers |
 //! |---|---|
 //! | `twemproxy` | nutcracker with its hashes, by modula and ketama: right values, and no hop where hash and partition agree |
+//! | `libraries` | libmemcached (pylibmc) and pymemcache's HashClient likewise, also when a machine is killed |
 //! | `failure` | a machine killed or cut off under load: the rest serves, it comes back and is used again, nothing wrong is read |
 //! | `versions` | what ejecting costs: older versions, when they are read, and what helps |
 //!
@@ -13,6 +14,7 @@
 mod failure;
 mod fleet;
 mod ledger;
+mod libraries;
 mod proxy;
 mod twemproxy;
 mod versions;

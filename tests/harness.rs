@@ -516,7 +516,13 @@ impl Conn {
 
 impl Read for Conn {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        self.socket.read(out)
+        loop {
+            match self.socket.read(out) {
+                // With a timeout on the socket the kernel does not start the call again, even where nobody handles the signal.
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
     }
 }
 

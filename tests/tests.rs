@@ -23,7 +23,7 @@
 //! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
-//! | `engines` | twemproxy over two machines: no hops, right values, machines that go and come |
+//! | `engines` | twemproxy, libmemcached and pymemcache over two machines: no hops, right values, machines that go and come |
 //! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
 //! | `compatibility` | every row of `docs/compatibility.md` is an example, and every example is run |
 //! | `tidy` | the house rules of `src/`, read from the source text |

@@ -2,31 +2,14 @@
 and its hash. The keys hold bytes beyond ASCII, which C hashes as negative numbers."""
 
 import sys
-import zlib
 
 import pylibmc
+from modula import Crc32Modula
 from pymemcache.client.hash import HashClient
 from tour import PORT
 
 SHARDS, CLIENT, HASH = int(sys.argv[2]), sys.argv[3], sys.argv[4]
 KEYS = [f"user:{i}" for i in range(500)] + [f"clé-{i}-ü" for i in range(500)]
-
-
-class Crc32Modula:
-    """The servers in the order in which they were added."""
-
-    def __init__(self):
-        self.nodes = []
-
-    def add_node(self, node):
-        self.nodes.append(node)
-
-    def remove_node(self, node):
-        self.nodes.remove(node)
-
-    def get_node(self, key):
-        data = key if isinstance(key, bytes) else key.encode()
-        return self.nodes[zlib.crc32(data) % len(self.nodes)]
 
 
 def libmemcached(protocol):

@@ -4,6 +4,7 @@
 //! its machine, on the same ports: machines have ports of their own.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 
 use nix::sys::signal::Signal;
 
@@ -13,7 +14,10 @@ use crate::shard_ports;
 
 pub const HOSTS: usize = 2;
 pub const SHARDS: u32 = 2;
+/// The first port of shards, unless a test is about ports.
 const FIRST_SHARD_PORT: u16 = 12_000;
+/// The port of all shards, where there is one.
+const COMMON_PORT: &str = "11311";
 /// The interface of a server's machine.
 const CABLE: &str = "cable";
 
@@ -22,6 +26,7 @@ pub struct Fleet {
     /// Where the engine and its clients are.
     pub clients: Namespace,
     hosts: [Host; HOSTS],
+    first_shard_port: u16,
 }
 
 /// A machine that serves.
@@ -35,25 +40,35 @@ struct Host {
 impl Fleet {
     /// Servers that divide their keys by `--partition <partition>`.
     pub fn start(partition: &str) -> Fleet {
+        Fleet::start_at(FIRST_SHARD_PORT, partition)
+    }
+
+    /// With shard ports from this one on.
+    pub fn start_at(first_shard_port: u16, partition: &str) -> Fleet {
         let clients = Namespace::new();
         let hosts = std::array::from_fn(|i| {
-            let host = Host::new(partition);
+            let host = Host::new(first_shard_port, partition);
             let (name, own) = (format!("host{i}"), format!("10.78.{i}.1/24"));
             clients.link((&name, &own), &host.machine, (CABLE, &format!("{}/24", address(i))));
             host
         });
-        let mut fleet = Fleet { clients, hosts };
+        let mut fleet = Fleet { clients, hosts, first_shard_port };
         (0..HOSTS).for_each(|host| fleet.bring_back(host));
         // Every way has been used once: addresses are resolved, and no first packet is lost.
-        Fleet::shard_addresses().into_iter().for_each(|shard| fleet.connect(shard).finish());
+        fleet.shard_addresses().into_iter().for_each(|shard| fleet.connect(shard).finish());
         fleet
     }
 
     /// Every shard port as the engine's list has it: all of one host in order, then all of the next.
-    pub fn shard_addresses() -> Vec<SocketAddr> {
-        let of_host = |host| (0..SHARDS as u16).map(move |shard| (address(host), FIRST_SHARD_PORT + shard));
+    pub fn shard_addresses(&self) -> Vec<SocketAddr> {
+        let of_host = |host| self.ports().map(move |port| (address(host), port));
         let all = (0..HOSTS).flat_map(of_host);
         all.map(|(host, port)| SocketAddr::new(host.parse().expect("an address"), port)).collect()
+    }
+
+    /// The shard ports of a host.
+    fn ports(&self) -> Range<u16> {
+        self.first_shard_port..self.first_shard_port + SHARDS as u16
     }
 
     /// A connection from the clients' machine.
@@ -70,9 +85,10 @@ impl Fleet {
 
     /// Starts the server of this host, when the kernel has taken back the ports of the one before.
     pub fn bring_back(&mut self, host: usize) {
+        let ports = self.ports();
         let host = &mut self.hosts[host];
         let start = || {
-            for port in (0..SHARDS as u16).map(|shard| FIRST_SHARD_PORT + shard) {
+            for port in ports {
                 wait_for("a shard port to be free", || TcpListener::bind(("::", port)).ok());
             }
             let options: Vec<&str> = host.options.iter().map(String::as_str).collect();
@@ -130,12 +146,12 @@ impl Fleet {
 }
 
 impl Host {
-    fn new(partition: &str) -> Host {
-        let (shards, first) = (SHARDS.to_string(), FIRST_SHARD_PORT.to_string());
+    fn new(first_shard_port: u16, partition: &str) -> Host {
+        let (shards, first) = (SHARDS.to_string(), first_shard_port.to_string());
         let mut options = vec!["-t", &shards, "--shard-ports", &first, "--partition", partition];
         if partition != "isolated" {
             // Besides the shard ports. Where each port has its own keys there is none in common.
-            options.extend(["-p", "11211"]);
+            options.extend(["-p", COMMON_PORT]);
         }
         let options = options.into_iter().map(String::from).collect();
         Host { machine: Namespace::new(), options, server: None }

@@ -46,7 +46,7 @@ impl Settings {
     }
 
     /// As `docs/many-machines.md` has it.
-    fn file(&self) -> String {
+    fn file(&self, servers: &[String]) -> String {
         let Settings { hash, distribution, ejects, times: Times { retry_after_ms, timeout_ms } } = self;
         let mut file = format!(
             "fleet:
@@ -61,8 +61,8 @@ impl Settings {
   servers:
 "
         );
-        for server in Fleet::shard_addresses() {
-            writeln!(file, "    - {server}:1").expect("a string grows");
+        for server in servers {
+            writeln!(file, "    - {server}").expect("a string grows");
         }
         file
     }
@@ -80,11 +80,18 @@ impl Proxy {
         (Ipv4Addr::LOCALHOST, PORT).into()
     }
 
-    /// Starts it and waits until it accepts.
+    /// Starts it with every shard port in its list and waits until it accepts.
     pub fn start(fleet: &Fleet, settings: &Settings) -> Proxy {
+        let servers: Vec<String> =
+            fleet.shard_addresses().iter().map(|server| format!("{server}:1")).collect();
+        Proxy::start_with(fleet, settings, &servers)
+    }
+
+    /// Starts it with these lines in its list: `address:port:weight`, and a name if it has one.
+    pub fn start_with(fleet: &Fleet, settings: &Settings, servers: &[String]) -> Proxy {
         let directory = tempfile::tempdir().expect("temporary directory");
         let file = directory.path().join("nutcracker.yml");
-        std::fs::write(&file, settings.file()).expect("its configuration");
+        std::fs::write(&file, settings.file(servers)).expect("its configuration");
         let mut command = Command::new("nutcracker");
         command.arg("-c").arg(&file);
         command.arg("-o").arg(directory.path().join("log"));

@@ -46,6 +46,39 @@ fn modula_with_another_hash_is_served_and_counted() {
     hopped_everywhere(&fleet);
 }
 
+/// nutcracker sorts its list by the servers' names, shorter ones first. A name is address and port if there is no other, so a list in any
+/// order is host-major.
+#[test]
+fn the_order_of_the_list_does_not_matter() {
+    let fleet = Fleet::start("crc32a");
+    let mut servers: Vec<String> =
+        fleet.shard_addresses().iter().map(|server| format!("{server}:1")).collect();
+    servers.reverse();
+    let proxy = Proxy::start_with(&fleet, &Settings::steady("crc32a", "modula"), &servers);
+    use_through(&fleet, &proxy);
+    never_hopped(&fleet);
+}
+
+/// Yet on port 11211 the name is the address alone: those servers come first, of every host, and the list is no longer host-major.
+#[test]
+fn port_11211_is_sorted_first() {
+    let fleet = Fleet::start_at(11_211, "crc32a");
+    let proxy = Proxy::start(&fleet, &Settings::steady("crc32a", "modula"));
+    use_through(&fleet, &proxy);
+    assert!(fleet.count("misrouted").iter().sum::<u64>() > 0);
+}
+
+/// Names of one length put it right.
+#[test]
+fn names_sort_the_list() {
+    let fleet = Fleet::start_at(11_211, "crc32a");
+    let named = |(i, server)| format!("{server}:1 core-{i}");
+    let servers: Vec<String> = fleet.shard_addresses().iter().enumerate().map(named).collect();
+    let proxy = Proxy::start_with(&fleet, &Settings::steady("crc32a", "modula"), &servers);
+    use_through(&fleet, &proxy);
+    never_hopped(&fleet);
+}
+
 /// Every shard did its share, and all of it was its own.
 pub fn never_hopped(fleet: &Fleet) {
     let none = vec![0; HOSTS * SHARDS as usize];
@@ -69,7 +102,13 @@ pub fn hopped_everywhere(fleet: &Fleet) {
 /// Uses every key through nutcracker, in every way it knows, from several clients at once. Nothing may fail.
 fn use_all(partition: &str, settings: &Settings) -> Fleet {
     let fleet = Fleet::start(partition);
-    let _proxy = Proxy::start(&fleet, settings);
+    let proxy = Proxy::start(&fleet, settings);
+    use_through(&fleet, &proxy);
+    fleet
+}
+
+/// The same on a fleet and through a proxy that are there.
+fn use_through(fleet: &Fleet, _proxy: &Proxy) {
     let ledger = Ledger::new(KEYS);
     std::thread::scope(|scope| {
         for i in 0..CLIENTS {
@@ -82,8 +121,7 @@ fn use_all(partition: &str, settings: &Settings) -> Fleet {
     for keys in ledger.keys().collect::<Vec<_>>().chunks(GETS_OF) {
         assert_eq!(client.get_many(keys).expect("an answer"), vec![Found::Current; keys.len()]);
     }
-    use_every_command(&fleet);
-    fleet
+    use_every_command(fleet);
 }
 
 /// Writes the keys that leave the remainder `own`, and reads those and anybody's.
