@@ -17,7 +17,7 @@ on_counts! { at_most_so_many_move_in_a_second on_2 2 }
 
 /// A server whose clients can compute owners, and which has a port in common too.
 fn server(shards: u32) -> Server {
-    Server::start_with_shard_ports(shards, &["--partition", "crc32a", "-R", "50"])
+    Server::start_with_shard_ports(shards, &["--partition", "crc32a", "-R", "50", "-c", "2000"])
 }
 
 /// Keys of one shard, without end.
