@@ -1,75 +1,21 @@
 //! Replays against the real server, as a user does: the built program, a server it did not start and one it did.
-//!
-//! The server is the one that `RINGCACHED_TEST_SERVER` names, else the newest that is built, else it is built here.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::LazyLock;
+#[allow(dead_code)] // made for tests that also ask for the counters of shards
+#[path = "../../steered/tests/server/mod.rs"]
+mod server;
+
+use server::{RINGCACHED, Server};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to write its port file.
-const LISTENS_WITHIN: Duration = Duration::from_secs(20);
-/// Pause between two looks at the port file.
+/// How long a program may take to do what it was told.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause between two looks.
 const POLL: Duration = Duration::from_millis(5);
 
-static RINGCACHED: LazyLock<PathBuf> = LazyLock::new(|| {
-    if let Some(path) = std::env::var_os("RINGCACHED_TEST_SERVER") {
-        return path.into();
-    }
-    // The program under test is built into target/<profile>; the server goes to the same place.
-    let folder = Path::new(env!("CARGO_BIN_EXE_replay")).parent().expect("target/<profile>");
-    let release = folder.with_file_name("release").join("ringcached");
-    let built = [folder.join("ringcached"), release];
-    let modified = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    if let Some(newest) = built.into_iter().filter(|path| path.exists()).max_by_key(modified) {
-        return newest;
-    }
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--package", "ringcached", "--bin", "ringcached"]);
-    build.arg("--target-dir").arg(folder.parent().expect("target"));
-    assert!(build.status().expect("cargo").success(), "the server does not build");
-    folder.with_file_name("debug").join("ringcached")
-});
-
-/// A server on a port the kernel chose; killed when dropped.
-struct Server {
-    child: Child,
-    address: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(options: &[&str]) -> Server {
-        let directory = tempfile::tempdir().expect("temporary directory");
-        let port_file = directory.path().join("ports");
-        let child = Command::new(&*RINGCACHED)
-            .args(["-l", "127.0.0.1", "-p", "-1"])
-            .args(options)
-            .env("MEMCACHED_PORT_FILENAME", &port_file)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", RINGCACHED.display()));
-        let mut server = Server { child, address: String::new(), _directory: directory };
-        let deadline = Instant::now() + LISTENS_WITHIN;
-        loop {
-            // The finished file is renamed into place, so what is there is whole.
-            let ports = std::fs::read_to_string(&port_file).unwrap_or_default();
-            if let Some(port) = ports.lines().find_map(|line| line.strip_prefix("TCP INET: ")) {
-                server.address = format!("127.0.0.1:{port}");
-                return server;
-            }
-            assert_eq!(server.child.try_wait().expect("status"), None, "the server ended");
-            assert!(Instant::now() < deadline, "no port file after {LISTENS_WITHIN:?}");
-            std::thread::sleep(POLL);
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn address(server: &Server) -> String {
+    format!("127.0.0.1:{}", server.port)
 }
 
 /// Runs the program in `folder`.
@@ -86,7 +32,7 @@ fn found(folder: &Path, args: &[&str]) -> serde_json::Value {
 
 #[test]
 fn a_trace_on_two_servers_that_run() {
-    let (one, two) = (Server::start(&["-t", "1"]), Server::start(&["-t", "2"]));
+    let (one, two) = (Server::start(1, &[]), Server::start(2, &[]));
     let folder = tempfile::tempdir().expect("temporary directory");
     // Ten objects four times, one of them deleted and stored once in between.
     let rows: String =
@@ -94,7 +40,7 @@ fn a_trace_on_two_servers_that_run() {
     let trace =
         format!("object,size,op,ttl\n{rows}object-3,9,delete,0\nobject-3,900,get,60\nobject-3,90,set,0\n");
     std::fs::write(folder.path().join("trace.csv"), trace).expect("trace");
-    let args = ["trace", "trace.csv", "--server", &one.address, "--compare", &two.address];
+    let args = ["trace", "trace.csv", "--server", &address(&one), "--compare", &address(&two)];
     let runs = found(folder.path(), &[&args[..], &["--connections", "3", "--plots", "."]].concat());
     assert_eq!(runs.as_array().map(Vec::len), Some(2));
     for run in runs.as_array().expect("runs") {
@@ -129,15 +75,15 @@ fn a_sweep_starts_a_server_for_each_size() {
 
 #[test]
 fn a_value_that_is_not_the_stored_one_fails() {
-    let server = Server::start(&["-t", "1"]);
+    let server = Server::start(1, &[]);
     let folder = tempfile::tempdir().expect("temporary directory");
     std::fs::write(folder.path().join("trace.csv"), "object,size\na,11\n").expect("trace");
-    let mut stream = std::net::TcpStream::connect(&server.address).expect("connection");
+    let mut stream = std::net::TcpStream::connect(address(&server)).expect("connection");
     std::io::Write::write_all(&mut stream, b"set a 0 0 10\r\n0123456789\r\n").expect("set");
     let mut answer = [0; 8];
     std::io::Read::read_exact(&mut stream, &mut answer).expect("answer");
     assert_eq!(&answer, b"STORED\r\n");
-    let output = replay(folder.path(), &["trace", "trace.csv", "--server", &server.address]);
+    let output = replay(folder.path(), &["trace", "trace.csv", "--server", &address(&server)]);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("wrong value: get a answered 10 bytes"), "{said}");
@@ -156,11 +102,11 @@ fn a_signal_ends_the_servers_too() {
     let endless = ["loop", "--objects", "1000", "--requests", "1000000000000", "--start", &command];
     let mut replay = Command::new(env!("CARGO_BIN_EXE_replay"));
     let mut replay = replay.args(endless).stderr(Stdio::null()).spawn().expect("replay");
-    let deadline = Instant::now() + LISTENS_WITHIN;
+    let deadline = Instant::now() + PATIENCE;
     let started = loop {
         match children(replay.id()).pop() {
             Some(pid) => break pid,
-            None => assert!(Instant::now() < deadline, "no server after {LISTENS_WITHIN:?}"),
+            None => assert!(Instant::now() < deadline, "no server after {PATIENCE:?}"),
         }
         std::thread::sleep(POLL);
     };

@@ -18,7 +18,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// Starts tried, when another process takes a port that was free a moment ago.
 const STARTS_MAX: usize = 5;
 
-static RINGCACHED: LazyLock<PathBuf> = LazyLock::new(|| {
+/// The program.
+pub static RINGCACHED: LazyLock<PathBuf> = LazyLock::new(|| {
     if let Some(path) = std::env::var_os("RINGCACHED_TEST_SERVER") {
         return path.into();
     }
