@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 /// Received bytes of a connection that wait to be run at which its receive is ended until they are.
 const INPUT_PAUSE_BYTES: usize = 16 * 1024;
 
-/// Unsent bytes up to which a session that goes on next turn keeps its replies for one larger send.
+/// Unsent bytes up to which a session keeps its replies for one larger send while it goes on next turn, or while peers
+/// that have been asked are about to add to them.
 const SEND_TOGETHER_BYTES: usize = 8 * 1024;
 
 /// How long to wait for room in a peer's queue before looking again.
@@ -54,7 +55,7 @@ impl Shard {
         busy |= self.resume_queued();
         busy |= self.hear_peers();
         self.perform_calls();
-        self.send_replies();
+        self.send_replies(busy);
         if self.follow_crowd() {
             self.buffers.publish();
             self.rearm_starved();
@@ -327,8 +328,9 @@ impl Shard {
         busy
     }
 
-    /// Queues one send for every connection with unsent replies.
-    fn send_replies(&mut self) {
+    /// Queues one send for every connection with unsent replies, but for those of which more is about to follow. A shard that
+    /// would sleep keeps nothing back.
+    fn send_replies(&mut self, busy: bool) {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|&index| {
             let Some(conn) = self.conns.get(index) else { return false };
@@ -336,7 +338,8 @@ impl Shard {
                 conn.dirty = false;
                 return false;
             };
-            if conn.queued && session.out.unsent() < SEND_TOGETHER_BYTES {
+            let more_follows = conn.queued || busy && session.waits_for_peers();
+            if more_follows && session.out.unsent() < SEND_TOGETHER_BYTES {
                 return true;
             }
             conn.dirty = false;

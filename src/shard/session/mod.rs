@@ -228,6 +228,11 @@ impl Session {
         idle_mode && self.slots.is_empty() && self.out.is_idle() && !self.called
     }
 
+    /// Answers of peers are outstanding that need nothing more from the client.
+    pub fn waits_for_peers(&self) -> bool {
+        self.slots.waiting() > 0 && matches!(self.mode, Mode::Start | Mode::Keys { .. }) && !self.called
+    }
+
     /// Gives back the memory that an unusual load has left.
     pub fn shrink(&mut self) {
         self.slots.shrink();
