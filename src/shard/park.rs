@@ -1,6 +1,6 @@
 //! How a shard waits: two depths of sleep between its data ring and its executor.
 //!
-//! *Shallow*: blocked in the data ring itself for at most a millisecond. A request or a peer's message wakes it at once; the
+//! *Shallow*: blocked in the data ring itself for at most a few milliseconds. A request or a peer's message wakes it at once; the
 //! executor's other tasks are late by at most that.
 //! *Deep*: after a few empty shallow waits the ring's eventfd is enabled and awaited in the executor, which costs nothing
 //! while nothing happens. The ring's own descriptor would not do: with `DEFER_TASKRUN` it never becomes readable.
@@ -18,8 +18,9 @@ use std::rc::Rc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
-/// The longest shallow wait.
-const SHALLOW: Duration = Duration::from_millis(1);
+/// The longest shallow wait. More than a tick of the kernel, which is 4 ms with the usual `CONFIG_HZ=250`: an earlier timer than
+/// the tick has the clock's hardware set anew at the beginning of each wait and at its end, which a virtual machine pays dearly.
+const SHALLOW: Duration = Duration::from_millis(8);
 
 /// Empty shallow waits before the deep sleep.
 const SHALLOW_WAITS: u32 = 5;
