@@ -76,6 +76,42 @@ impl ListenError {
     }
 }
 
+/// A congestion control that the kernel does not give.
+#[derive(Debug, thiserror::Error)]
+#[error("--congestion {name}: {source} on {listener}{remedy}")]
+pub struct CongestionError {
+    name: String,
+    listener: String,
+    #[source]
+    source: io::Error,
+    remedy: &'static str,
+}
+
+impl Listener {
+    /// Has TCP connections accepted from now on use the congestion control `name` (`tcp(7)`, TCP_CONGESTION); they inherit it.
+    ///
+    /// # Errors
+    /// The kernel does not know it (ENOENT), or does not allow it (EPERM).
+    pub fn set_congestion(&self, name: &str) -> Result<(), CongestionError> {
+        if self.is_unix {
+            return Ok(());
+        }
+        self.socket.set_tcp_congestion(name.as_bytes()).map_err(|source| {
+            let remedy = match source.raw_os_error() {
+                Some(libc::ENOENT) => {
+                    " (the kernel does not know it: see sysctl net.ipv4.tcp_available_congestion_control, or load its \
+                     module, tcp_NAME)"
+                }
+                Some(libc::EPERM) => {
+                    " (it needs CAP_NET_ADMIN, which -u gives up: name it in sysctl net.ipv4.tcp_allowed_congestion_control)"
+                }
+                _ => "",
+            };
+            CongestionError { name: name.to_string(), listener: self.name.clone(), source, remedy }
+        })
+    }
+}
+
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
@@ -237,6 +273,24 @@ mod tests {
         assert!(
             refused.to_string().contains(&format!("127.0.0.1:{port}, the port of shard 5: ")),
             "{refused}"
+        );
+    }
+
+    #[test]
+    fn accepted_connections_inherit_the_congestion_control() {
+        let localhost = "127.0.0.1".parse().expect("an address");
+        let (port, listeners) = listen_tcp(localhost, 0, 1, 16, Protocol::Auto).expect("a free port");
+        listeners[0].set_congestion("reno").expect("every kernel has it");
+        let _client = std::net::TcpStream::connect((localhost, port)).expect("a connection");
+        let (accepted, _) = listeners[0].socket.accept().expect("the same");
+        let name = accepted.tcp_congestion().expect("a name");
+        assert_eq!(name.split(|b| *b == 0).next(), Some(&b"reno"[..]));
+        let refused = listeners[0].set_congestion("nosuchname").expect_err("there is none");
+        let text = refused.to_string();
+        assert!(
+            text.starts_with("--congestion nosuchname: No such file or directory")
+                && text.contains("tcp_available"),
+            "{text}"
         );
     }
 

@@ -82,6 +82,10 @@ impl Sockets {
         for address in &options.source_port {
             sockets.open_tcp(address, backlog, Some(&program))?;
         }
+        if let Some(name) = &options.congestion {
+            let mut listeners = sockets.shards.iter().flat_map(|shard| &shard.listeners);
+            listeners.try_for_each(|listener| listener.set_congestion(name))?;
+        }
         for address in &options.udp {
             sockets.open_udp(address, options.partition)?;
         }

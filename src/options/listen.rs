@@ -6,7 +6,34 @@ use std::net::Ipv6Addr;
 
 use super::authentication::Protocol;
 use super::error::OptionError;
+use super::spec::{Category, OptionSpec, Takes};
 use super::table::LISTEN;
+
+/// `--congestion`
+pub const CONGESTION: OptionSpec = OptionSpec {
+    short: None,
+    long: "congestion",
+    takes: Takes::Text {
+        name: "algorithm",
+        allowed: "a name from net.ipv4.tcp_available_congestion_control, of 1 to 15 bytes",
+    },
+    category: Category::Network,
+    default: "",
+    summary: "TCP congestion control of clients' connections, unless the system's",
+    details: "Where clients are near, `cubic` or `reno` costs less CPU time than `bbr`, which paces what it sends by timers. \
+              Without this option the system's choice (net.ipv4.tcp_congestion_control) holds.",
+};
+
+/// Longest name the kernel takes for an algorithm, in bytes (TCP_CA_NAME_MAX less the zero).
+const CONGESTION_LEN_MAX: usize = 15;
+
+/// `--congestion` as typed.
+pub(super) fn congestion(typed: Option<&str>) -> Result<Option<String>, OptionError> {
+    match typed {
+        Some(name) if name.is_empty() || name.len() > CONGESTION_LEN_MAX => Err(CONGESTION.refuse(name)),
+        name => Ok(name.map(str::to_string)),
+    }
+}
 
 /// Where one listener listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,6 +40,8 @@ pub struct Options {
     pub source_port: Vec<ListenAddress>,
     /// How connections to the addresses of `listen` find their shard: `--steer`.
     pub steer: Steer,
+    /// TCP congestion control of accepted connections, if not the system's: `--congestion`.
+    pub congestion: Option<String>,
     /// The host that `config get cluster` names: `--advertise`.
     pub advertise: Option<String>,
     /// Where datagrams are taken, none without `-U` and none with `-s`. Addresses as those of `listen`; their ports are

@@ -11,7 +11,7 @@ use super::authentication::{Authentication, Protocol};
 use super::cores::{self, Machine};
 use super::error::OptionError;
 use super::extended::Extended;
-use super::listen::{self, Defaults, Host, ListenAddress};
+use super::listen::{self, CONGESTION, Defaults, Host, ListenAddress};
 use super::spec::{OptionSpec, Takes};
 use super::steering::{self, ADVERTISE, PARTITION, Partition, SHARD_PORTS, SOURCE_PORT, STEER, Steer};
 use super::table::*;
@@ -160,6 +160,7 @@ impl Typed<'_> {
             shard_ports: self.further_port(&SHARD_PORTS, protocol)?,
             source_port: self.further_port(&SOURCE_PORT, protocol)?,
             steer: Steer::parse(self.text(&STEER))?,
+            congestion: listen::congestion(self.text(&CONGESTION))?,
             advertise: steering::advertised(self.text(&ADVERTISE))?,
             listen: self.listen(tcp_port, udp_port.is_some(), protocol, &mut warnings)?,
             tcp_port: u16::try_from(tcp_port).unwrap_or(0),

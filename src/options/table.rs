@@ -1,6 +1,7 @@
 //! The table of options: one row each, the only place where an option is described. Letters, long names and meanings
 //! are those of memcached 1.6.45; what is ours has a long name only. The rows of steering stand with their checks in `steering`.
 
+use super::listen::CONGESTION;
 use super::spec::{Category, OptionSpec, Takes};
 use super::steering::{ADVERTISE, PARTITION, SHARD_PORTS, SOURCE_PORT, STEER};
 
@@ -22,6 +23,7 @@ pub const TABLE: &[&OptionSpec] = &[
     &SOURCE_PORT,
     &ADVERTISE,
     &PROTOCOL,
+    &CONGESTION,
     &AUTH_FILE,
     &ENABLE_SASL,
     &CONN_LIMIT,

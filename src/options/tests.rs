@@ -60,6 +60,7 @@ fn defaults() {
         shard_ports: vec![],
         source_port: vec![],
         steer: Steer::Even,
+        congestion: None,
         advertise: None,
         tcp_port: 11211,
         interfaces: None,
