@@ -56,6 +56,7 @@
 //!   memcached buffers it without bound, only to answer `ERROR`.
 
 mod admin;
+mod ahead;
 mod auth;
 pub mod binary;
 mod binary_key;
@@ -84,6 +85,7 @@ mod pieces;
 mod tests;
 
 pub use admin::{Admin, Classes, DumpForm, WatchKind, WatchKinds};
+pub use ahead::Ahead;
 pub use auth::{AUTH_TOKEN_LEN_MAX, AuthStep, authenticate};
 pub use binary_key::decode_key;
 pub use classic::{Command, Limits, parse};

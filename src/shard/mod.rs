@@ -8,6 +8,7 @@
 //! takes.
 
 pub mod accept;
+mod ahead;
 pub mod calls;
 pub mod common;
 pub mod conn;

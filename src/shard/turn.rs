@@ -4,9 +4,9 @@
 //! by `ASKS_PER_TURN`. Sends, receives and wake-ups are only queued; the enter of the next turn submits them all, so a
 //! busy turn costs one system call.
 
-use super::Shard;
 use super::conn::{Life, Reason, Receive};
 use super::session::{Session, Stop};
+use super::{Shard, ahead};
 use crate::net::Event;
 use crate::net::ring::EVENTS_MAX;
 use std::time::{Duration, Instant};
@@ -48,9 +48,14 @@ impl Shard {
         self.ring.reap(&mut events);
         let mut busy = !events.is_empty();
         self.direct_bytes = 0;
-        for event in events.drain(..) {
-            self.event(event);
+        let mut looked = 0;
+        for at in 0..events.len() {
+            if at == looked {
+                looked += ahead::fetch_events(&self.core, &self.buffers, &events[at..]);
+            }
+            self.event(events[at]);
         }
+        events.clear();
         self.events = events;
         busy |= self.resume_queued();
         busy |= self.hear_peers();

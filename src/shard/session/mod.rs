@@ -21,6 +21,7 @@ pub mod standing;
 mod storage;
 mod watch;
 
+use super::ahead::fetch_requests;
 use super::calls::{Answered, Call, Manner};
 use super::core::Core;
 use super::execute::{REPLY_USUAL, execute};
@@ -277,7 +278,7 @@ impl Session {
     fn run(&mut self, core: &mut Core, data: &[u8]) -> (usize, Stop) {
         self.requests_left = core.settings.requests_per_turn;
         self.keys_left = KEYS_PER_TURN;
-        let mut at = 0;
+        let (mut at, mut looked) = (0, 0);
         loop {
             if self.called {
                 return (at, Stop::WaitOwn);
@@ -285,6 +286,9 @@ impl Session {
             let rest = &data[at..];
             if rest.is_empty() && self.mode.needs_input() {
                 return (at, Stop::NeedInput);
+            }
+            if at >= looked && matches!(self.mode, Mode::Start | Mode::Keys { .. }) {
+                looked = at + fetch_requests(core, rest, matches!(self.mode, Mode::Keys { .. }));
             }
             let step = match self.mode {
                 Mode::Start => self.request(core, rest),

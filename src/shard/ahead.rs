@@ -1,0 +1,79 @@
+//! Fetches into the cache what the requests that come next will touch, many at a time: without it each request waits for its
+//! bucket and then for its item, with it the waits of a batch overlap.
+//!
+//! Two occasions: before the events of a turn are run, the first key of each; inside a session, the keys of a pipeline or
+//! a multi-get.
+
+use super::core::Core;
+use crate::net::Event;
+use crate::net::receive::ReceiveBuffers;
+use crate::protocol::Ahead;
+
+/// Keys fetched in one go: about as many cache misses as a core has under way at once.
+const KEYS_MAX: usize = 16;
+
+/// Hashes of keys whose buckets are on their way.
+#[derive(Default)]
+struct Batch {
+    hashes: [u64; KEYS_MAX],
+    len: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.len == KEYS_MAX
+    }
+
+    /// Fetches the bucket of a key, unless it is a peer's.
+    fn add(&mut self, core: &Core, bytes: &[u8]) {
+        let key = core.key(bytes);
+        if core.owner(key) == core.id {
+            core.keyspace.store.prefetch(key.hash);
+            self.hashes[self.len] = key.hash;
+            self.len += 1;
+        }
+    }
+
+    /// Fetches the items, now that the buckets are there or nearly.
+    fn fetch_items(&self, core: &Core) {
+        self.hashes[..self.len].iter().for_each(|&hash| core.keyspace.store.prefetch_item(hash));
+    }
+}
+
+/// Looks at the requests in `input`; returns how many of its bytes need no look any more. `in_keys`: it starts inside the keys
+/// of a retrieval.
+pub fn fetch_requests(core: &Core, input: &[u8], in_keys: bool) -> usize {
+    let alone = !in_keys && memchr::memchr(b'\n', input).is_none_or(|end| end + 1 == input.len());
+    if alone {
+        return input.len(); // nothing to overlap with
+    }
+    let mut ahead = Ahead::new(input, in_keys);
+    let mut batch = Batch::default();
+    while !batch.is_full()
+        && let Some(key) = ahead.next()
+    {
+        batch.add(core, key);
+    }
+    batch.fetch_items(core);
+    // What a bound has cut short is looked at again; at least something was.
+    (input.len() - ahead.rest_len()).max(1)
+}
+
+/// Looks at the first request of each of the next `events`; returns how many events need no look any more.
+pub fn fetch_events(core: &Core, buffers: &ReceiveBuffers, events: &[Event]) -> usize {
+    let mut batch = Batch::default();
+    let mut seen = 0;
+    for event in events {
+        if batch.is_full() {
+            break;
+        }
+        seen += 1;
+        if let Event::Received { buffer, len, .. } = event
+            && let Some(key) = Ahead::new(buffers.filled(*buffer, *len as usize), false).next()
+        {
+            batch.add(core, key);
+        }
+    }
+    batch.fetch_items(core);
+    seen
+}
