@@ -20,10 +20,11 @@ class Quota:
             os.mkdir(self.folder)
             if is_v1:
                 self._write("cpu.cfs_period_us", PERIOD_US)
-            self.lift()
             self.works = True
+            self.lift()
         except OSError as error:
             print(f"no CPU quota ({error}): the load may be the bottleneck; root can have one", file=sys.stderr)
+            self.works = False
             self.close()
 
     def _write(self, file, text):
@@ -44,7 +45,8 @@ class Quota:
 
     def lift(self):
         """No quota any more."""
-        self._write(self.file, -1 if self.is_v1 else f"max {PERIOD_US}")
+        if self.works:
+            self._write(self.file, -1 if self.is_v1 else f"max {PERIOD_US}")
 
     def close(self):
         """Removes the group; a process that ended a moment ago may still be in it."""

@@ -15,6 +15,8 @@ COMMANDS = {
 
 def commands(chosen, names):
     """The commands of `names` with those of `--server NAME=COMMAND`, and what is left out because it is not installed."""
+    if not all("=" in word for word in chosen):
+        raise SystemExit(f"--server {' '.join(chosen)}: NAME=COMMAND is wanted, such as memcached='memcached -p {{port}}'")
     given = dict(word.split("=", 1) for word in chosen)
     commands = {name: COMMANDS[name] for name in names} | given
     missing = [name for name, command in commands.items() if not shutil.which(command.split()[0])]
@@ -30,14 +32,15 @@ def free_port():
 class Server:
     """A running server. `command` has {port}, and whatever else `words` names; `more` are further words of it."""
 
-    def __init__(self, command, cores, quota, more=(), **words):
+    def __init__(self, command, cores, quota=None, more=(), **words):
         self.port = free_port()
         self.words = shlex.split(command.format(port=self.port, **words)) + list(more)
         self.log = tempfile.TemporaryFile("w+")
 
         def place():
             os.sched_setaffinity(0, cores)
-            quota.enter()
+            if quota:
+                quota.enter()
 
         self.process = subprocess.Popen(self.words, stdout=self.log, stderr=self.log, preexec_fn=place)
         deadline = time.monotonic() + STARTS_WITHIN_S
