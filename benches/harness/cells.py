@@ -60,7 +60,7 @@ CELLS = (
     Cell("connections", "get, 1,000 connections", connections=1000, quota_percent=20),
     Cell("connections", "get, 10,000 connections", connections=10_000, quota_percent=20, target=1.3),
     Cell("shards", "set, pipeline 32, 2 shards", ratio="1:0", pipeline=32, shards=2, alone="set, pipeline 32"),
-    Cell("shards", "set, pipeline 32, 2 shards, each key sent where it lives", ratio="1:0", pipeline=32, shards=2,
+    Cell("shards", "set, pipeline 32, 2 shards, shard-aware load", ratio="1:0", pipeline=32, shards=2,
          is_aware=True, alone="set, pipeline 32"),
     Cell("shards", "1:10, pipeline 32, 2 shards", ratio="1:10", pipeline=32, shards=2, alone="1:10, pipeline 32"),
 )
