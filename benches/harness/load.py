@@ -10,7 +10,10 @@ def run(port, cores, *words):
     with tempfile.NamedTemporaryFile(prefix="load-", suffix=".json") as found:
         command = [LOAD, "--server", f"127.0.0.1:{port}", "--cores", ",".join(map(str, sorted(cores))),
                    "--threads", str(len(cores)), "--json", found.name, *map(str, words)]
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        except FileNotFoundError:
+            raise SystemExit(f"no {LOAD}: cargo build --release -p ringcached-load") from None
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}: failed:\n{done.stderr[-2000:]}")
         return json.loads(found.read() or "{}")

@@ -12,6 +12,8 @@ COMMANDS = {
     "pogocache": "pogocache -p {port} --threads {threads} --maxmemory 1gb --maxconns 12000",
 }
 
+OWN = ("limit", "ringcached")
+
 
 def commands(chosen, names):
     """The commands of `names` with those of `--server NAME=COMMAND`, and what is left out because it is not installed."""
@@ -20,6 +22,8 @@ def commands(chosen, names):
     given = dict(word.split("=", 1) for word in chosen)
     commands = {name: COMMANDS[name] for name in names} | given
     missing = [name for name, command in commands.items() if not shutil.which(command.split()[0])]
+    if unbuilt := [name for name in missing if commands[name] == COMMANDS.get(name) and name in OWN]:
+        raise SystemExit(f"not built: {', '.join(unbuilt)}: cargo build --release && cargo build --release -p ringcached-limit")
     return {name: command for name, command in commands.items() if name not in missing}, missing
 
 
