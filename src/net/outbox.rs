@@ -20,6 +20,13 @@ pub unsafe trait StableBytes {
     fn slices(&self, skip: usize, each: &mut dyn FnMut(&[u8]) -> bool);
 }
 
+// SAFETY: static bytes never move or change.
+unsafe impl StableBytes for &'static [u8] {
+    fn slices(&self, skip: usize, each: &mut dyn FnMut(&[u8]) -> bool) {
+        each(&self[skip..]);
+    }
+}
+
 /// Pieces in one `sendmsg`; what does not fit goes with the next send.
 const PIECES_MAX: usize = 32;
 
