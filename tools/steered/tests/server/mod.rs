@@ -53,22 +53,29 @@ impl Server {
     /// Starts a server with `shards` shards on both loopback addresses. In `options` the word FREE stands for a port
     /// that is free, and as many above it as there are further shards.
     pub fn start(shards: u16, options: &[&str]) -> Server {
-        (0..STARTS_MAX).find_map(|_| Server::try_start(shards, options)).expect("a server that starts")
+        Server::start_program(&RINGCACHED, shards, options)
     }
 
-    fn try_start(shards: u16, options: &[&str]) -> Option<Server> {
+    /// The same with another program that takes memcached's options.
+    pub fn start_program(program: &Path, shards: u16, options: &[&str]) -> Server {
+        (0..STARTS_MAX)
+            .find_map(|_| Server::try_start(program, shards, options))
+            .expect("a server that starts")
+    }
+
+    fn try_start(program: &Path, shards: u16, options: &[&str]) -> Option<Server> {
         let directory = tempfile::tempdir().expect("temporary directory");
         let port_file = directory.path().join("ports");
         let free = free_ports(shards);
         let words =
             options.iter().map(|word| if *word == "FREE" { free.to_string() } else { word.to_string() });
-        let child = Command::new(&*RINGCACHED)
+        let child = Command::new(program)
             .args(["-l", "127.0.0.1,::1", "-p", "-1", "-t", &shards.to_string()])
             .args(words)
             .env("MEMCACHED_PORT_FILENAME", &port_file)
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", RINGCACHED.display()));
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let mut server = Server { child, port: 0, free, _directory: directory };
         let deadline = Instant::now() + LISTENS_WITHIN;
         loop {
