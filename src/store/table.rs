@@ -76,6 +76,9 @@ impl Bucket {
         }
     }
 
+    /// Not inlined: where it follows [`matches`](Self::matches), which as a rule is all that is needed of the line, all of
+    /// the line's entries would be held in registers, and most of those on the stack, for this.
+    #[inline(never)]
     fn any_passed(&self) -> bool {
         self.entries.iter().fold(0, |all, entry| all | entry) & PASSED_BIT != 0
     }
