@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use ringcached::net::probe;
 use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
+use ringcached::operate::service::Service;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
@@ -22,7 +23,7 @@ use ringcached::protocol::Limits;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::{self, Settings};
-use ringcached::shard::start::start;
+use ringcached::shard::start::{Running, start};
 use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 
 /// Exit status when the system refuses something (`EX_OSERR` of `sysexits.h`), as memcached's.
@@ -75,25 +76,44 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let large_pages = options.large_pages;
     let store = store_config(&options, &plan, &hasher);
     let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
-    let bound = sockets.bound;
+    let (bound, notices) = (sockets.bound, sockets.notices);
     let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let nodes = nodes(&options, bound.node_ports(cores.len()));
     let settings = settings(options, ports, nodes, hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
     portfile::write_if_asked(&bound, cores.len())?;
-    log::line(
-        Level::Always,
-        format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
-    );
+    let listens = format!("listens on {names} with {} shards", cores.len());
+    log::line(Level::Always, format_args!("{NAME_AND_VERSION} {listens}"));
     log::line(Level::Always, format_args!("{plan}"));
     say_about_memory(&plan, large_pages);
-    for notice in &running.notices {
+    for notice in notices.iter().chain(&running.notices) {
         log::line(Level::Always, format_args!("{notice}"));
     }
-    while signals.wait()? == Request::Reload {
-        reload(users.as_deref());
-    }
+    let mut service = Service::default();
+    service.ready(&listens, &running);
+    wait_for_stop(&signals, &running, &mut service, users.as_deref())?;
+    service.stopping();
     Ok(running.stop()?)
+}
+
+/// What the main thread does while the shards serve: it reads files again, and gives signs of life.
+fn wait_for_stop(
+    signals: &Signals,
+    running: &Running,
+    service: &mut Service,
+    users: Option<&Users>,
+) -> Result<(), Box<dyn Error>> {
+    loop {
+        match signals.wait_until(service.next_sign())? {
+            None => service.sign_of_life(running),
+            Some(Request::Reload) => {
+                service.reloading();
+                reload(users);
+                service.reloaded();
+            }
+            Some(Request::Stop | Request::StopGracefully) => return Ok(()),
+        }
+    }
 }
 
 /// Who may use the server, if not everybody. Read before the process goes to the background and gives up root: an error
