@@ -3,6 +3,7 @@
 //! interface, so that nothing depends on whether systemd runs.
 
 mod activation;
+mod journal;
 mod units;
 
 use std::collections::VecDeque;

@@ -63,7 +63,7 @@ impl Service {
             self.tell(&[NotifyState::Watchdog]);
         } else if stuck != self.stuck {
             log::line(
-                Level::Always,
+                Level::Error,
                 format_args!("shards {stuck:?} stand still: no sign of life for the service manager"),
             );
         }
@@ -73,9 +73,9 @@ impl Service {
     fn tell(&mut self, message: &[NotifyState<'_>]) {
         match sd_notify::notify(message) {
             Err(error) if !std::mem::replace(&mut self.unheard, true) => log::line(
-                Level::Always,
+                Level::Warning,
                 format_args!(
-                    "warning: NOTIFY_SOCKET: the service manager cannot be told that the server is ready or alive ({error}); \
+                    "NOTIFY_SOCKET: the service manager cannot be told that the server is ready or alive ({error}); \
                      use Type=notify in the unit, or start without the variable"
                 ),
             ),

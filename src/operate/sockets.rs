@@ -229,7 +229,7 @@ fn add(shards: &mut [ShardSockets], listeners: Vec<Listener>) {
 /// The kernel does not run a program for datagrams: everything works, with more requests that change cores.
 fn unsteered(notices: &mut Vec<String>, error: &std::io::Error) {
     let text = format!(
-        "warning: the kernel does not steer datagrams ({error}): they meet their shard by chance, and requests for another \
+        "the kernel does not steer datagrams ({error}): they meet their shard by chance, and requests for another \
          shard's keys change cores; SO_ATTACH_REUSEPORT_CBPF must be allowed, net.core.optmem_max 20480 or more, and a service \
          manager has to pass one socket for each shard (ReusePort=yes)"
     );
