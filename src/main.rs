@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use ringcached::net::probe;
 use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
+use ringcached::operate::service::Service;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
@@ -22,13 +23,14 @@ use ringcached::protocol::Limits;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::{self, Settings};
-use ringcached::shard::start::start;
+use ringcached::shard::start::{Running, start};
 use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 
 /// Exit status when the system refuses something (`EX_OSERR` of `sysexits.h`), as memcached's.
 const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
+    log::set_format(None);
     match options::parse(std::env::args_os(), &Machine::probe()) {
         Ok(Asked::Serve(options)) => match serve(*options) {
             Ok(()) => ExitCode::SUCCESS,
@@ -45,13 +47,13 @@ fn main() -> ExitCode {
 
 /// A shard cannot go on: ends the process, so that whoever watches it starts it again.
 fn ring_failed(shard: usize, error: &std::io::Error) {
-    log::line(Level::Always, format_args!("shard {shard}: io_uring failed ({error}): the server ends"));
+    log::line(Level::Error, format_args!("shard {shard}: io_uring failed ({error}): the server ends"));
     std::process::exit(EXIT_SYSTEM.into());
 }
 
 /// Says why and ends.
 fn fail(error: &dyn Error, status: u8) -> ExitCode {
-    log::line(Level::Always, format_args!("{error}"));
+    log::line(Level::Error, format_args!("{error}"));
     ExitCode::from(status)
 }
 
@@ -75,25 +77,48 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let large_pages = options.large_pages;
     let store = store_config(&options, &plan, &hasher);
     let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
-    let bound = sockets.bound;
+    let (bound, notices) = (sockets.bound, sockets.notices);
     let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let nodes = nodes(&options, bound.node_ports(cores.len()));
     let settings = settings(options, ports, nodes, hasher, users.clone());
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
     portfile::write_if_asked(&bound, cores.len())?;
-    log::line(
-        Level::Always,
-        format_args!("{NAME_AND_VERSION} listens on {names} with {} shards", cores.len()),
-    );
+    let listens = format!("listens on {names} with {} shards", cores.len());
+    log::line(Level::Always, format_args!("{NAME_AND_VERSION} {listens}"));
     log::line(Level::Always, format_args!("{plan}"));
     say_about_memory(&plan, large_pages);
+    for notice in &notices {
+        log::line(Level::Warning, format_args!("{notice}"));
+    }
     for notice in &running.notices {
         log::line(Level::Always, format_args!("{notice}"));
     }
-    while signals.wait()? == Request::Reload {
-        reload(users.as_deref());
-    }
+    let mut service = Service::default();
+    service.ready(&listens, &running);
+    wait_for_stop(&signals, &running, &mut service, users.as_deref())?;
+    service.stopping();
+    log::finish();
     Ok(running.stop()?)
+}
+
+/// What the main thread does while the shards serve: it reads files again, and gives signs of life.
+fn wait_for_stop(
+    signals: &Signals,
+    running: &Running,
+    service: &mut Service,
+    users: Option<&Users>,
+) -> Result<(), Box<dyn Error>> {
+    loop {
+        match signals.wait_until(service.next_sign())? {
+            None => service.sign_of_life(running),
+            Some(Request::Reload) => {
+                service.reloading();
+                reload(users);
+                service.reloaded();
+            }
+            Some(Request::Stop | Request::StopGracefully) => return Ok(()),
+        }
+    }
 }
 
 /// Who may use the server, if not everybody. Read before the process goes to the background and gives up root: an error
@@ -109,7 +134,7 @@ fn reload(users: Option<&Users>) {
         None => log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again")),
         Some(Ok(count)) => log::line(Level::Always, format_args!("SIGHUP: {count} users are known now")),
         Some(Err(error)) => {
-            log::line(Level::Always, format_args!("SIGHUP: {error}; the users are the same as before"))
+            log::line(Level::Error, format_args!("SIGHUP: {error}; the users are the same as before"))
         }
     }
 }
@@ -121,7 +146,7 @@ fn say_about_memory(plan: &Plan, large_pages: bool) {
     if let Some(warning) =
         memory::too_much(plan.limit_bytes as u64, plan.fixed_bytes() as u64, available_bytes)
     {
-        log::line(Level::Always, format_args!("{warning}"));
+        log::line(Level::Warning, format_args!("{warning}"));
     }
 }
 
@@ -174,10 +199,7 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
     if options.item_size_max_bytes > most {
         let asked = options.item_size_max_bytes;
         let text = "is more than half of a shard's memory, so items may have";
-        log::line(
-            Level::Always,
-            format_args!("warning: -I {asked} {text} {most} bytes (raise -m or lower -t)"),
-        );
+        log::line(Level::Warning, format_args!("-I {asked} {text} {most} bytes (raise -m or lower -t)"));
     }
     options.item_size_max_bytes.min(most)
 }
@@ -233,7 +255,7 @@ fn nodes(options: &Options, ports: Vec<u16>) -> Option<Nodes> {
     let advertised = options.advertise.as_ref().map(|host| {
         let ip = addresses::of_advertised(host).map(|ip| ip.to_string()).unwrap_or_else(|error| {
             let text = "cannot be resolved here, so clients are told the name in place of its address";
-            log::line(Level::Always, format_args!("warning: --advertise {host}: {text} ({error})"));
+            log::line(Level::Warning, format_args!("--advertise {host}: {text} ({error})"));
             host.clone()
         });
         (host.clone(), ip)
@@ -248,8 +270,9 @@ fn nodes(options: &Options, ports: Vec<u16>) -> Option<Nodes> {
 /// belongs to the user who removes it. No thread runs yet.
 fn prepare(options: &Options) -> Result<Option<PidFile>, Box<dyn Error>> {
     log::set_verbosity(options.verbosity);
+    log::set_format(options.log_format);
     for warning in &options.warnings {
-        log::line(Level::Always, format_args!("warning: {warning}"));
+        log::line(Level::Warning, format_args!("{warning}"));
     }
     limits::raise_open_files(options.conn_limit, options.cores.len())?;
     let locked_limit_bytes = limits::raise_locked_memory()?;
@@ -263,7 +286,7 @@ fn prepare(options: &Options) -> Result<Option<PidFile>, Box<dyn Error>> {
     if options.lock_memory
         && let Err(error) = privileges::lock_memory(options.memory_limit_bytes as u64, locked_limit_bytes)
     {
-        log::line(Level::Always, format_args!("warning: {error}"));
+        log::line(Level::Warning, format_args!("{error}"));
     }
     if let Some(account) = account {
         account.assume()?;
@@ -279,14 +302,11 @@ fn account(options: &Options) -> Result<Option<privileges::Account>, privileges:
     match (&options.user, privileges::is_root()) {
         (Some(user), true) => privileges::look_up(user).map(Some),
         (Some(user), false) => {
-            log::line(
-                Level::Always,
-                format_args!("warning: -u {user} is ignored: only root can switch users"),
-            );
+            log::line(Level::Warning, format_args!("-u {user} is ignored: only root can switch users"));
             Ok(None)
         }
         (None, true) => {
-            log::line(Level::Always, format_args!("warning: running as root; -u names a user to switch to"));
+            log::line(Level::Warning, format_args!("running as root; -u names a user to switch to"));
             Ok(None)
         }
         (None, false) => Ok(None),
@@ -297,10 +317,7 @@ fn account(options: &Options) -> Result<Option<privileges::Account>, privileges:
 fn write_pid_file(path: &Path) -> Result<PidFile, Box<dyn Error>> {
     if let Some(pid) = PidFile::living_owner(path) {
         let shown = path.display();
-        log::line(
-            Level::Always,
-            format_args!("warning: -P {shown} names process {pid}, which is still running"),
-        );
+        log::line(Level::Warning, format_args!("-P {shown} names process {pid}, which is still running"));
     }
     Ok(PidFile::write(path)?)
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
@@ -19,14 +19,18 @@ on_shards! {
 
 /// Runs the server to its end, which must come by itself.
 pub fn run(options: &[&str]) -> Output {
-    let mut command = server_command(options);
+    run_command(server_command(options))
+}
+
+/// The same for a command that becomes the server.
+pub fn run_command(mut command: Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let deadline = std::time::Instant::now() + STOP_WITHIN;
     while child.try_wait().expect("wait for our own child").is_none() {
         if std::time::Instant::now() > deadline {
             child.kill().expect("kill our own child");
-            panic!("{options:?} still runs after {STOP_WITHIN:?}, want an exit at once");
+            panic!("{command:?} still runs after {STOP_WITHIN:?}, want an exit at once");
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
     }

@@ -40,7 +40,7 @@ fn connections_are_spread_evenly(shards: u32) {
 }
 
 /// A connection to `to` from a port that is `remainder` modulo `shards`.
-fn connect_from(to: SocketAddr, shards: u16, remainder: u16) -> Conn {
+pub fn connect_from(to: SocketAddr, shards: u16, remainder: u16) -> Conn {
     let host = if to.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
     wait_for("a free port", || {
         let port = free_ports(u32::from(shards));

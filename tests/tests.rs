@@ -19,6 +19,7 @@
 //! | `migration` | connections that move to the shard of their keys |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
+//! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
@@ -88,4 +89,5 @@ mod compatibility;
 mod differential;
 mod engines;
 mod stress;
+mod systemd;
 mod tidy;

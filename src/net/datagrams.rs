@@ -85,17 +85,26 @@ pub fn listen_udp(
     protocol: Protocol,
 ) -> Result<(u16, Vec<DatagramSocket>), ListenError> {
     let mut bound = SocketAddr::new(address, port);
-    let family = if bound.is_ipv4() { "udp" } else { "udp6" };
-    let fail = |e| ListenError::new(format_args!("{family}:{}", SocketAddr::new(address, port)), e);
+    let fail = |e| ListenError::new(udp_name(SocketAddr::new(address, port)), e);
     let mut sockets = Vec::with_capacity(shards);
     for number in 0..shards {
         // The first must be alone on the port; it then lets its siblings in.
         let socket = udp_socket(bound, number > 0).map_err(fail)?;
         socket.set_reuse_port(true).map_err(fail)?;
         bound = socket.local_addr().map_err(fail)?.as_socket().unwrap_or(bound);
-        sockets.push(DatagramSocket { socket, name: format!("{family}:{bound}"), protocol });
+        sockets.push(DatagramSocket { socket, name: udp_name(bound), protocol });
     }
     Ok((bound.port(), sockets))
+}
+
+/// A socket of one shard that was passed to this process, bound to `address`.
+pub fn listen_passed_udp(socket: Socket, address: SocketAddr, protocol: Protocol) -> DatagramSocket {
+    DatagramSocket { socket, name: udp_name(address), protocol }
+}
+
+fn udp_name(address: SocketAddr) -> String {
+    let family = if address.is_ipv4() { "udp" } else { "udp6" };
+    format!("{family}:{address}")
 }
 
 fn udp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {

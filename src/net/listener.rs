@@ -1,7 +1,8 @@
 //! Listening sockets. TCP: one per address and shard, sharing the port through `SO_REUSEPORT`, so that each shard has its
-//! own accept queue; and one of a shard alone for each of its own ports (`--shard-ports`). UNIX: one, on shard 0, which
-//! hands connections on.
+//! own accept queue; and one of a shard alone for each of its own ports (`--shard-ports`). UNIX: one, of shard 0, which
+//! hands connections on. Sockets that a service manager passed may be fewer than the shards: who has one hands on, too.
 
+use super::bpf::Program;
 use crate::options::Protocol;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::io;
@@ -10,14 +11,14 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A listening socket of one shard.
+/// What one shard knows of one address that is listened on. Every shard has one at the same place in its list, so that the place
+/// says how a connection has come that another shard has accepted.
 #[derive(Debug)]
 pub struct Listener {
-    socket: Socket,
+    /// Where this shard accepts; another one does if it is missing.
+    socket: Option<Socket>,
     /// `tcp:127.0.0.1:11211`, `tcp6:[::1]:11211` or `unix:/path`, as `stats conns` prints it.
     pub name: String,
-    /// Accepts UNIX connections.
-    pub is_unix: bool,
     /// What brings connections here.
     pub way: Way,
     /// What is spoken there.
@@ -93,10 +94,10 @@ impl Listener {
     /// # Errors
     /// The kernel does not know it (ENOENT), or does not allow it (EPERM).
     pub fn set_congestion(&self, name: &str) -> Result<(), CongestionError> {
-        if self.is_unix {
-            return Ok(());
-        }
-        self.socket.set_tcp_congestion(name.as_bytes()).map_err(|source| {
+        // A UNIX socket has none.
+        let is_tcp = |socket: &&Socket| socket.local_addr().is_ok_and(|address| !address.is_unix());
+        let Some(socket) = self.socket.as_ref().filter(is_tcp) else { return Ok(()) };
+        socket.set_tcp_congestion(name.as_bytes()).map_err(|source| {
             let remedy = match source.raw_os_error() {
                 Some(libc::ENOENT) => {
                     " (the kernel does not know it: see sysctl net.ipv4.tcp_available_congestion_control, or load its \
@@ -110,12 +111,55 @@ impl Listener {
             CongestionError { name: name.to_string(), listener: self.name.clone(), source, remedy }
         })
     }
+
+    /// The socket on which this shard accepts, if it is not for others to do that.
+    pub fn fd(&self) -> Option<RawFd> {
+        self.socket.as_ref().map(Socket::as_raw_fd)
+    }
+
+    /// Has the kernel choose among the sockets of this one's port by a program.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says; also where the shard has no socket, and where the port has no group of them.
+    pub fn attach(&self, program: &Program) -> io::Result<()> {
+        let socket = self.socket.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        program.attach(socket)
+    }
 }
 
-impl AsRawFd for Listener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+/// Deals the sockets of one address to the shards in turn, a round for each list that is returned: a listener for every shard,
+/// with a socket as long as there are any.
+fn deal(sockets: Vec<Socket>, shards: usize, name: &str, protocol: Protocol) -> Vec<Vec<Listener>> {
+    let rounds = sockets.len().div_ceil(shards);
+    let mut sockets = sockets.into_iter();
+    let mut listener =
+        || Listener { socket: sockets.next(), name: name.to_string(), way: Way::Chance, protocol };
+    (0..rounds).map(|_| (0..shards).map(|_| listener()).collect()).collect()
+}
+
+/// Listeners on sockets of one address that were passed to this process: see [`deal`]. `backlog` and what connections inherit is
+/// set as for our own.
+///
+/// # Errors
+/// [`ListenError`]
+pub fn listen_passed(
+    sockets: Vec<Socket>,
+    shards: usize,
+    backlog: i32,
+    protocol: Protocol,
+) -> Result<Vec<Vec<Listener>>, ListenError> {
+    let Some(first) = sockets.first() else { return Ok(Vec::new()) };
+    let local = first.local_addr();
+    let name = name_of(&local);
+    let fail = |e| ListenError::new(&name, e);
+    let is_tcp = local.map_err(fail)?.as_socket().is_some();
+    for socket in &sockets {
+        if is_tcp {
+            let_inherit(socket).map_err(fail)?;
+        }
+        socket.listen(backlog).map_err(fail)?;
     }
+    Ok(deal(sockets, shards, &name, protocol))
 }
 
 /// One listener per shard on `address:port`; port 0 takes a free one, the same for all. Returns the port with them.
@@ -142,7 +186,7 @@ pub fn listen_tcp(
         let local = socket.local_addr().map_err(fail)?;
         bound = local.as_socket().unwrap_or(bound);
         let name = tcp_name(bound);
-        listeners.push(Listener { socket, name, is_unix: false, way: Way::Chance, protocol });
+        listeners.push(Listener { socket: Some(socket), name, way: Way::Chance, protocol });
     }
     Ok((bound.port(), listeners))
 }
@@ -160,7 +204,7 @@ pub fn listen_shard_port(
     let fail = |e| ListenError::new(format!("{address}, the port of shard {shard}"), e);
     let socket = tcp_socket(address, false).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
-    Ok(Listener { socket, name: tcp_name(address), is_unix: false, way: Way::ShardPort, protocol })
+    Ok(Listener { socket: Some(socket), name: tcp_name(address), way: Way::ShardPort, protocol })
 }
 
 fn tcp_name(address: SocketAddr) -> String {
@@ -175,23 +219,29 @@ fn tcp_socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?; // the IPv4 address has listeners of its own
     }
-    // Accepted sockets inherit these two, which saves two system calls a connection.
-    socket.set_keepalive(true)?;
-    socket.set_tcp_nodelay(true)?;
+    let_inherit(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
-/// A UNIX listener at `path` with permission bits `mode` (memcached's `-a`). A stale socket file is replaced.
+/// Sets what accepted sockets inherit, which saves two system calls a connection.
+fn let_inherit(socket: &Socket) -> io::Result<()> {
+    socket.set_keepalive(true)?;
+    socket.set_tcp_nodelay(true)
+}
+
+/// A UNIX listener of shard 0 at `path` with permission bits `mode` (memcached's `-a`), one for each shard: see [`deal`]. A stale
+/// socket file is replaced.
 ///
 /// # Errors
 /// [`ListenError`]; a file at `path` that is no socket is left alone and refused.
 pub fn listen_unix(
     path: &Path,
     mode: u32,
+    shards: usize,
     backlog: i32,
     protocol: Protocol,
-) -> Result<Listener, ListenError> {
+) -> Result<Vec<Listener>, ListenError> {
     let fail = |e| ListenError::new(path.display(), e);
     if std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -204,7 +254,7 @@ pub fn listen_unix(
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
     let name = format!("unix:{}", path.display());
-    Ok(Listener { socket, name, is_unix: true, way: Way::Chance, protocol })
+    Ok(deal(vec![socket], shards, &name, protocol).into_iter().flatten().collect())
 }
 
 /// The core that handles the packets of a TCP connection, as far as the kernel knows one.
@@ -233,7 +283,8 @@ pub fn peer_of(fd: RawFd) -> Peer {
 
 /// The address of this end of a TCP connection.
 pub fn local_ip_of(fd: RawFd) -> Option<IpAddr> {
-    with_socket(fd, |socket| socket.local_addr().ok()?.as_socket().map(|address| address.ip()))
+    // IPv4 through a socket for both families is IPv4.
+    with_socket(fd, |socket| Some(socket.local_addr().ok()?.as_socket()?.ip().to_canonical()))
 }
 
 #[allow(unsafe_code)]
@@ -245,14 +296,17 @@ fn with_socket<T>(fd: RawFd, look: impl FnOnce(SockRef<'_>) -> T) -> T {
 
 /// The peer and local names of a connected socket, as `stats conns` prints them; `?` where the kernel does not say.
 pub fn names_of(fd: RawFd) -> (String, String) {
-    let name = |address: io::Result<SockAddr>| match address {
+    with_socket(fd, |socket| (name_of(&socket.peer_addr()), name_of(&socket.local_addr())))
+}
+
+fn name_of(address: &io::Result<SockAddr>) -> String {
+    match address {
         Ok(a) => match (a.as_socket(), a.as_pathname()) {
             (Some(s), _) => tcp_name(s),
             (None, path) => format!("unix:{}", path.map(PathBuf::from).unwrap_or_default().display()),
         },
         Err(_) => "?".to_string(),
-    };
-    with_socket(fd, |socket| (name(socket.peer_addr()), name(socket.local_addr())))
+    }
 }
 
 #[cfg(test)]
@@ -282,7 +336,7 @@ mod tests {
         let (port, listeners) = listen_tcp(localhost, 0, 1, 16, Protocol::Auto).expect("a free port");
         listeners[0].set_congestion("reno").expect("every kernel has it");
         let _client = std::net::TcpStream::connect((localhost, port)).expect("a connection");
-        let (accepted, _) = listeners[0].socket.accept().expect("the same");
+        let (accepted, _) = listeners[0].socket.as_ref().expect("its own").accept().expect("the same");
         let name = accepted.tcp_congestion().expect("a name");
         assert_eq!(name.split(|b| *b == 0).next(), Some(&b"reno"[..]));
         let refused = listeners[0].set_congestion("nosuchname").expect_err("there is none");
@@ -295,17 +349,33 @@ mod tests {
     }
 
     #[test]
+    fn passed_sockets_are_dealt_to_the_shards() {
+        let sockets =
+            || (0..3).map(|_| tcp_socket(([127, 0, 0, 1], 0).into(), false).expect("a socket")).collect();
+        let has_sockets = |shards| {
+            let rounds = listen_passed(sockets(), shards, 16, Protocol::Auto).expect("listening");
+            rounds
+                .iter()
+                .map(|round| round.iter().map(|l| l.fd().is_some()).collect())
+                .collect::<Vec<Vec<bool>>>()
+        };
+        assert_eq!(has_sockets(2), [[true, true], [true, false]]);
+        assert_eq!(has_sockets(4), [[true, true, true, false]]);
+        assert!(listen_passed(Vec::new(), 4, 16, Protocol::Auto).expect("nothing to do").is_empty());
+    }
+
+    #[test]
     fn a_unix_path_replaces_a_stale_socket_but_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("s");
-        drop(listen_unix(&path, 0o700, 16, Protocol::Auto).expect("first"));
-        let second = listen_unix(&path, 0o770, 16, Protocol::Auto).expect("the stale file is replaced");
+        drop(listen_unix(&path, 0o700, 2, 16, Protocol::Auto).expect("first"));
+        let second = listen_unix(&path, 0o770, 2, 16, Protocol::Auto).expect("the stale file is replaced");
         assert_eq!(std::fs::metadata(&path).expect("made").permissions().mode() & 0o777, 0o770);
-        assert!(listen_unix(&path, 0o700, 16, Protocol::Auto).is_err(), "somebody listens there");
+        assert!(listen_unix(&path, 0o700, 2, 16, Protocol::Auto).is_err(), "somebody listens there");
         drop(second);
         let file = folder.path().join("file");
         std::fs::write(&file, "data").expect("written");
-        assert!(listen_unix(&file, 0o700, 16, Protocol::Auto).is_err());
+        assert!(listen_unix(&file, 0o700, 2, 16, Protocol::Auto).is_err());
         assert_eq!(std::fs::read(&file).expect("still there"), b"data");
     }
 }

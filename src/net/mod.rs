@@ -6,6 +6,7 @@
 //! * [`blocks`]: the pool of send blocks, bounded per shard.
 //! * [`outbox`]: one connection's unsent bytes, in order, and the send in flight.
 //! * [`listener`]: listening sockets, TCP and UNIX.
+//! * [`passed`]: listening sockets that a service manager has opened.
 //! * [`bpf`]: programs by which the kernel chooses among the sockets of a port.
 //! * [`datagrams`]: UDP sockets, the buffers of datagrams and their answers.
 //! * [`probe`]: what the kernel must offer, found out at start, named where it is missing.
@@ -22,6 +23,7 @@ pub mod direct;
 pub mod doorbell;
 pub mod listener;
 pub mod outbox;
+pub mod passed;
 pub mod probe;
 pub mod receive;
 pub mod region;

@@ -51,7 +51,7 @@ pub fn too_much(limit_bytes: u64, fixed_bytes: u64, available_bytes: u64) -> Opt
     let mib = |bytes: u64| bytes >> 20;
     (available_bytes > 0 && limit_bytes + fixed_bytes > available_bytes).then(|| {
         format!(
-            "warning: -m {} and the fixed budget of {} MiB are more than the {} MiB this process may have: lower -m, or it \
+            "-m {} and the fixed budget of {} MiB are more than the {} MiB this process may have: lower -m, or it \
              will be paged out or killed when it is full",
             mib(limit_bytes),
             mib(fixed_bytes),

@@ -1,7 +1,7 @@
 //! What an operator sees and touches. So far the process itself: what it says (`log`), the resources it may use
 //! (`limits`, `memory`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
-//! about it (`pidfile`, `portfile`), what it listens on (`sockets`) and how it is told to stop (`signals`); who may use it
-//! (`users`); and the text of `stats` (`stats`).
+//! about it (`pidfile`, `portfile`), what it listens on (`sockets`), how it is told to stop (`signals`) and what it tells the
+//! service manager (`service`, `watchdog`); who may use it (`users`); and the text of `stats` (`stats`).
 //!
 //! All but the last two happens before the shards start or after they end, in the main thread, and without `unsafe`: the
 //! system calls go through `nix`.
@@ -14,7 +14,9 @@ pub mod memory;
 pub mod pidfile;
 pub mod portfile;
 pub mod privileges;
+pub mod service;
 pub mod signals;
 pub mod sockets;
 pub mod stats;
 pub mod users;
+pub mod watchdog;

@@ -1,9 +1,14 @@
 //! Signals, taken by waiting instead of by handlers: they are blocked in the main thread before any other thread is
-//! made (threads inherit the mask), so no shard is ever interrupted by one, and the main thread sleeps in `wait`.
+//! made (threads inherit the mask), so no shard is ever interrupted by one, and the main thread sleeps in `wait_until`.
 //!
 //! SIGPIPE needs nothing: Rust's runtime ignores it before `main`, and a send to a closed socket is an error.
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 /// What a signal asks for, with memcached's meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +21,8 @@ pub enum Request {
     Reload,
 }
 
-/// The signals that are blocked. Holding one proves that they are.
-pub struct Signals(SigSet);
+/// The signals that are blocked, and where they arrive (signalfd(2)). Holding one proves that they are.
+pub struct Signals(SignalFd);
 
 impl Signals {
     /// Blocks them in this thread and in every thread it makes from now on; call it before the first.
@@ -27,16 +32,35 @@ impl Signals {
             set.add(signal);
         }
         set.thread_block()?;
-        Ok(Signals(set))
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Signals)
     }
 
-    /// Sleeps until one of them arrives; one that arrived earlier is not lost.
-    pub fn wait(&self) -> nix::Result<Request> {
-        match self.0.wait()? {
-            Signal::SIGUSR1 => Ok(Request::StopGracefully),
-            Signal::SIGHUP => Ok(Request::Reload),
-            _ => Ok(Request::Stop),
+    /// Sleeps until one of them arrives, and returns it, or until `moment`. One that arrived earlier is not lost.
+    pub fn wait_until(&self, moment: Option<Instant>) -> nix::Result<Option<Request>> {
+        loop {
+            if let Some(signal) = self.0.read_signal()? {
+                return Ok(Some(request(signal.ssi_signo)));
+            }
+            let timeout = match moment.map(|moment| moment.saturating_duration_since(Instant::now())) {
+                None => PollTimeout::NONE,
+                Some(Duration::ZERO) => return Ok(None),
+                // Milliseconds, rounded up; what is too long for them ends early and goes round again.
+                Some(left) => PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX),
+            };
+            match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
         }
+    }
+}
+
+/// The meaning of a signal, by its number.
+fn request(number: u32) -> Request {
+    match Signal::try_from(number as i32) {
+        Ok(Signal::SIGUSR1) => Request::StopGracefully,
+        Ok(Signal::SIGHUP) => Request::Reload,
+        _ => Request::Stop,
     }
 }
 
@@ -58,11 +82,29 @@ mod tests {
             let signals = Signals::block().unwrap();
             [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP].map(|signal| {
                 raise(signal).unwrap();
-                signals.wait().unwrap()
+                signals.wait_until(None).unwrap()
             })
         });
         let requests = thread.join().unwrap();
-        assert_eq!(requests, [Request::Stop, Request::Stop, Request::StopGracefully, Request::Reload]);
+        let expected = [Request::Stop, Request::Stop, Request::StopGracefully, Request::Reload];
+        assert_eq!(requests, expected.map(Some));
+    }
+
+    #[test]
+    fn the_wait_ends_at_its_moment() {
+        let thread = std::thread::spawn(|| {
+            let signals = Signals::block().unwrap();
+            let moment = Instant::now() + Duration::from_millis(20);
+            assert_eq!(signals.wait_until(Some(moment)).unwrap(), None);
+            assert!(Instant::now() >= moment);
+            raise(Signal::SIGHUP).unwrap();
+            assert_eq!(
+                signals.wait_until(Some(moment)).unwrap(),
+                Some(Request::Reload),
+                "first what has arrived"
+            );
+        });
+        thread.join().unwrap();
     }
 
     #[test]

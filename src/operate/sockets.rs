@@ -1,9 +1,13 @@
-//! Opens what the options say is listened on, before any shard runs: an address that cannot be had ends the start.
+//! Opens what the options say is listened on, before any shard runs: an address that cannot be had ends the start. Sockets
+//! that the service manager has passed are taken in place of those that would be opened at the same address.
 
 use super::addresses;
 use crate::net::bpf::Program;
-use crate::net::datagrams::listen_udp;
-use crate::net::listener::{ListenError, Way, listen_shard_port, listen_tcp, listen_unix};
+use crate::net::datagrams::{DatagramSocket, listen_passed_udp, listen_udp};
+use crate::net::listener::{
+    ListenError, Listener, Way, listen_passed, listen_shard_port, listen_tcp, listen_unix,
+};
+use crate::net::passed::{PassedSockets, Place};
 use crate::options::{Listen, ListenAddress, Options, Partition, Steer};
 use crate::shard::start::ShardSockets;
 use crate::shard::steering;
@@ -21,6 +25,8 @@ pub struct Sockets {
     pub bound: Bound,
     /// What the kernel refused, so that connections or datagrams are not steered; each once.
     pub notices: Vec<String>,
+    /// Those that were passed and not yet taken.
+    passed: PassedSockets,
 }
 
 /// The addresses that are listened on, each once however many shards share it.
@@ -59,6 +65,7 @@ impl Sockets {
             shards: (0..shards).map(|_| ShardSockets::default()).collect(),
             bound: Bound::default(),
             notices: Vec::new(),
+            passed: PassedSockets::of_this_process()?,
         };
         let backlog = options.backlog.min(i32::MAX as u32) as i32;
         // First, before the kernel chooses a port for anybody else.
@@ -67,7 +74,13 @@ impl Sockets {
         }
         match &options.listen {
             Listen::Unix { path, mode } => {
-                sockets.shards[0].listeners.push(listen_unix(path, *mode, backlog, options.protocol)?);
+                let passed = sockets.passed.take(&Place::Unix(path.clone()));
+                if passed.is_empty() {
+                    add(&mut sockets.shards, listen_unix(path, *mode, shards, backlog, options.protocol)?);
+                }
+                for round in listen_passed(passed, shards, backlog, options.protocol)? {
+                    add(&mut sockets.shards, round);
+                }
             }
             Listen::Tcp(addresses) => {
                 let program = (options.steer == Steer::Cpu)
@@ -89,6 +102,7 @@ impl Sockets {
         for address in &options.udp {
             sockets.open_udp(address, options.partition)?;
         }
+        sockets.passed.check_all_taken()?;
         let most = |shard: &ShardSockets| shard.listeners.len().max(shard.datagrams.len());
         match sockets.shards.first().map_or(0, most) {
             n if n > LISTENERS_MAX => {
@@ -102,37 +116,57 @@ impl Sockets {
         }
     }
 
-    /// Opens an address on every shard. Where the kernel refuses the program, connections come by chance.
+    /// Opens an address on every shard. Where the kernel does not run the program, connections come by chance, and whoever
+    /// accepts one hands it on by the same rule.
     fn open_tcp(
         &mut self,
         address: &ListenAddress,
         backlog: i32,
         program: Option<&(Way, Program)>,
     ) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
-        let (shards, notices) = (&mut self.shards, &mut self.notices);
+        let (shards, passed) = (&mut self.shards, &mut self.passed);
         bind_each(address, |ip, port| {
-            let (port, mut listeners) = listen_tcp(ip, port, shards.len(), backlog, address.protocol)?;
-            if let (Some((way, program)), Some(first)) = (program, listeners.first()) {
-                match program.attach(first) {
-                    Ok(()) => listeners.iter_mut().for_each(|listener| listener.way = *way),
-                    Err(error) => unsteered(notices, "connections", &error),
-                }
+            let place = Place::Tcp(SocketAddr::new(ip, port));
+            if passed.covers(&place) {
+                return Ok(port);
             }
-            shards.iter_mut().zip(listeners).for_each(|(shard, listener)| shard.listeners.push(listener));
-            Ok(port)
+            let (n, protocol) = (shards.len(), address.protocol);
+            let mut rounds = listen_passed(passed.take(&place), n, backlog, protocol)?;
+            let mut bound = port;
+            if rounds.is_empty() {
+                let (port, listeners) = listen_tcp(ip, port, n, backlog, protocol)?;
+                bound = port;
+                rounds.push(listeners);
+            }
+            for mut round in rounds {
+                if let (Some((way, program)), Some(first)) = (program, round.first()) {
+                    // It saves the handing on; one socket alone, which was passed, takes none.
+                    let _ = first.attach(program);
+                    round.iter_mut().for_each(|listener| listener.way = *way);
+                }
+                add(shards, round);
+            }
+            Ok(bound)
         })
     }
 
     fn open_shard_ports(&mut self, address: &ListenAddress, backlog: i32) -> Result<(), Box<dyn Error>> {
         let known = &self.bound.shard_ports;
-        let shards = &mut self.shards;
+        let (shards, passed) = (&mut self.shards, &mut self.passed);
         let bound = bind_each(address, |ip, first| {
             // Two names of one address.
             if known.contains(&SocketAddr::new(ip, first)) {
                 return Ok(first);
             }
             for ((number, shard), port) in shards.iter_mut().enumerate().zip(first..=u16::MAX) {
-                let listener = listen_shard_port(number, (ip, port).into(), backlog, address.protocol)?;
+                let own = SocketAddr::new(ip, port);
+                // For a single shard: a second socket of the same port stays untaken, and is refused.
+                let rounds = listen_passed(passed.take_one(&Place::Tcp(own)), 1, backlog, address.protocol)?;
+                let mut listener = match rounds.into_iter().flatten().next() {
+                    Some(listener) => listener,
+                    None => listen_shard_port(number, own, backlog, address.protocol)?,
+                };
+                listener.way = Way::ShardPort;
                 shard.listeners.push(listener);
             }
             Ok(first)
@@ -143,16 +177,29 @@ impl Sockets {
     }
 
     fn open_udp(&mut self, address: &ListenAddress, partition: Partition) -> Result<(), Box<dyn Error>> {
-        let (shards, notices) = (&mut self.shards, &mut self.notices);
+        let (shards, notices, passed) = (&mut self.shards, &mut self.notices, &mut self.passed);
         let bound = bind_each(address, |ip, port| {
-            let (port, sockets) = listen_udp(ip, port, shards.len(), address.protocol)?;
+            let own = SocketAddr::new(ip, port);
+            if passed.covers(&Place::Udp(own)) {
+                return Ok(port);
+            }
+            let mut bound = port;
+            let mut sockets: Vec<DatagramSocket> = passed
+                .take(&Place::Udp(own))
+                .into_iter()
+                .map(|socket| listen_passed_udp(socket, own, address.protocol))
+                .collect();
+            if sockets.is_empty() {
+                (bound, sockets) = listen_udp(ip, port, shards.len(), address.protocol)?;
+            }
             if let Some(first) = sockets.first()
                 && let Err(error) = steering::steer_datagrams(first, partition, shards.len())
             {
-                unsteered(notices, "datagrams", &error);
+                unsteered(notices, &error);
             }
-            shards.iter_mut().zip(sockets).for_each(|(shard, socket)| shard.datagrams.push(socket));
-            Ok(port)
+            let n = shards.len();
+            sockets.into_iter().enumerate().for_each(|(i, socket)| shards[i % n].datagrams.push(socket));
+            Ok(bound)
         })?;
         self.bound.udp.extend(bound);
         Ok(())
@@ -174,11 +221,17 @@ impl Sockets {
     }
 }
 
-/// The kernel does not run a program for some sockets: everything works, with more requests that change cores.
-fn unsteered(notices: &mut Vec<String>, what: &str, error: &std::io::Error) {
+/// Gives each shard its listener of one address.
+fn add(shards: &mut [ShardSockets], listeners: Vec<Listener>) {
+    shards.iter_mut().zip(listeners).for_each(|(shard, listener)| shard.listeners.push(listener));
+}
+
+/// The kernel does not run a program for datagrams: everything works, with more requests that change cores.
+fn unsteered(notices: &mut Vec<String>, error: &std::io::Error) {
     let text = format!(
-        "warning: the kernel does not steer {what} ({error}): they meet their shard by chance, and requests for another \
-         shard's keys change cores; SO_ATTACH_REUSEPORT_CBPF must be allowed, and net.core.optmem_max 20480 or more"
+        "the kernel does not steer datagrams ({error}): they meet their shard by chance, and requests for another \
+         shard's keys change cores; SO_ATTACH_REUSEPORT_CBPF must be allowed, net.core.optmem_max 20480 or more, and a service \
+         manager has to pass one socket for each shard (ReusePort=yes)"
     );
     if !notices.contains(&text) {
         notices.push(text);

@@ -11,6 +11,7 @@ mod cores;
 mod error;
 pub mod extended;
 pub mod listen;
+pub mod log_format;
 mod parse;
 #[cfg(test)]
 mod reference;
@@ -25,6 +26,7 @@ pub use command::NAME_AND_VERSION;
 pub use cores::{Machine, on_node_of};
 pub use error::OptionError;
 pub use listen::{Host, ListenAddress};
+pub use log_format::LogFormat;
 pub use parse::{Asked, parse};
 pub use steering::{Partition, Steer};
 
@@ -117,6 +119,8 @@ pub struct Options {
     pub core_dumps: bool,
     /// How often `-v` was given.
     pub verbosity: u8,
+    /// The form of the lines on standard error, if one was asked for: `--log-format`.
+    pub log_format: Option<LogFormat>,
 
     /// What was accepted without doing all that was asked; a sentence each, for the caller to show.
     pub warnings: Vec<String>,

@@ -12,6 +12,7 @@ use super::cores::{self, Machine};
 use super::error::OptionError;
 use super::extended::Extended;
 use super::listen::{self, CONGESTION, Defaults, Host, ListenAddress};
+use super::log_format::{LOG_FORMAT, LogFormat};
 use super::spec::{OptionSpec, Takes};
 use super::steering::{self, ADVERTISE, PARTITION, Partition, SHARD_PORTS, SOURCE_PORT, STEER, Steer};
 use super::table::*;
@@ -196,6 +197,7 @@ impl Typed<'_> {
             pid_file: self.nonempty(&PIDFILE)?.map(PathBuf::from),
             core_dumps: self.given(&ENABLE_COREDUMPS),
             verbosity: u8::try_from(self.texts(VERBOSE.long).count()).unwrap_or(u8::MAX),
+            log_format: LogFormat::parse(self.text(&LOG_FORMAT))?,
             warnings,
         };
         check_sizes(&options)?;

@@ -2,6 +2,7 @@
 //! are those of memcached 1.6.45; what is ours has a long name only. The rows of steering stand with their checks in `steering`.
 
 use super::listen::CONGESTION;
+use super::log_format::LOG_FORMAT;
 use super::spec::{Category, OptionSpec, Takes};
 use super::steering::{ADVERTISE, PARTITION, SHARD_PORTS, SOURCE_PORT, STEER};
 
@@ -52,6 +53,7 @@ pub const TABLE: &[&OptionSpec] = &[
     &ENABLE_COREDUMPS,
     &EXTENDED,
     &VERBOSE,
+    &LOG_FORMAT,
     &HELP,
     &VERSION,
     &LICENSE,
@@ -543,7 +545,9 @@ mod tests {
 
     #[test]
     fn what_is_ours_has_no_letter() {
-        for spec in [&CORES, &MAX_KEY_SIZE, &PARTITION, &STEER, &SHARD_PORTS, &SOURCE_PORT, &ADVERTISE] {
+        for spec in
+            [&CORES, &MAX_KEY_SIZE, &PARTITION, &STEER, &SHARD_PORTS, &SOURCE_PORT, &ADVERTISE, &LOG_FORMAT]
+        {
             assert_eq!(spec.short, None);
         }
     }

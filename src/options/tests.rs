@@ -95,6 +95,7 @@ fn defaults() {
         pid_file: None,
         core_dumps: false,
         verbosity: 0,
+        log_format: None,
         warnings: vec![],
     };
     assert_eq!(options(""), expected);

@@ -1,16 +1,18 @@
-//! Accepting, placing and refusing connections (`--steer even`). A connection that a shard was chosen for stays there
-//! (`--steer cpu`, shard ports, source ports).
+//! Accepting, placing and refusing connections.
 //!
-//! The kernel's hash spreads connections over the shards' listeners by chance; a shard that has more than another hands a
-//! fresh connection to the one with the fewest before its first byte is read. When no descriptor is left, or the limit is
+//! Whoever accepts a connection finds the shard where it belongs and hands it on before its first byte is read: the one with
+//! the fewest (`--steer even`), the one on the core that receives it (`--steer cpu`), the one its source port chooses, the
+//! one whose port it is. Where each shard has a listener of its own the kernel has brought most to the right one; where a service
+//! manager passed fewer sockets some shards accept for the others. When no descriptor is left, or the limit is
 //! reached under `no_maxconns_fast`, the listeners rest and the backlog waits (`accepting_conns`).
 
 use super::Shard;
 use super::mesh::wire::Ask;
 use super::session::standing::Standing;
-use crate::net::listener::{Way, receiving_core};
+use crate::net::Listener;
+use crate::net::listener::{Peer, Way, peer_of, receiving_core};
 use crate::protocol::reply::text;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 /// How long the listeners rest before they try again.
@@ -35,9 +37,8 @@ impl Accepting {
 impl Shard {
     /// Arms the accept of every listener.
     pub fn listen(&mut self) {
-        for (index, listener) in self.listeners.iter().enumerate() {
-            self.ring.accept(index as u32, listener.as_raw_fd());
-            self.accepting.armed |= 1 << index;
+        for index in 0..self.listeners.len() {
+            self.arm(index);
         }
     }
 
@@ -46,7 +47,8 @@ impl Shard {
             self.accepting.armed &= !(1 << listener);
             self.rearm(listener);
         }
-        if self.stopping {
+        // Until the end of the drain: its first request may be here already, and nobody else will ever answer it.
+        if self.stop.is_closing() {
             return self.ring.close(fd);
         }
         self.core.keyspace.counters.total_connections += 1;
@@ -58,9 +60,9 @@ impl Shard {
             }
             self.rest();
         }
-        let to = match self.listeners.get(listener as usize) {
-            Some(listener) if listener.way != Way::Chance => self.common.stay(self.core.id),
-            _ => self.common.place(self.core.id),
+        let to = match self.chosen(listener, fd) {
+            Some(shard) => self.common.choose(shard),
+            None => self.common.place(self.core.id),
         };
         if to != self.core.id {
             if self.core.out.ask(to, Ask::Adopt { fd, listener }) {
@@ -71,13 +73,28 @@ impl Shard {
         self.adopt(fd, listener);
     }
 
+    /// The shard where a fresh connection belongs, if it does not matter only that all have as many.
+    fn chosen(&self, listener: u32, fd: RawFd) -> Option<usize> {
+        let own = self.core.id;
+        match self.listeners.get(listener as usize)?.way {
+            // Who is about to end hands nothing on: the others may have ended by then.
+            _ if self.stopping => Some(own),
+            Way::Chance => None,
+            Way::Core => self.common.shard_on(receiving_core(fd)?),
+            Way::SourcePort => match peer_of(fd) {
+                Peer::Tcp(address) => Some(usize::from(address.port()) % self.core.shards),
+                Peer::Local | Peer::Gone => Some(own),
+            },
+            Way::ShardPort => Some(own),
+        }
+    }
+
     /// Takes a connection into this shard; it has been counted here.
     pub(super) fn adopt(&mut self, fd: RawFd, listener: u32) {
-        if self.stopping {
+        if self.stop.is_closing() {
             self.common.left(self.core.id);
             return self.ring.close(fd);
         }
-        // A UNIX socket is shard 0's alone. All others every shard has at the same place in its list.
         let from = self.listeners.get(listener as usize);
         let protocol = from.map_or(self.core.settings.protocol, |listener| listener.protocol);
         let way = from.map_or(Way::Chance, |listener| listener.way);
@@ -113,11 +130,16 @@ impl Shard {
     }
 
     fn rearm(&mut self, listener: u32) {
-        if let (false, true, Some(socket)) =
-            (self.stopping, self.accepting.is_open(), self.listeners.get(listener as usize))
-        {
-            self.ring.accept(listener, socket.as_raw_fd());
-            self.accepting.armed |= 1 << listener;
+        if !self.stopping && self.accepting.is_open() {
+            self.arm(listener as usize);
+        }
+    }
+
+    /// Puts the accept of a listener into the ring, if it is not another shard's.
+    fn arm(&mut self, index: usize) {
+        if let Some(fd) = self.listeners.get(index).and_then(Listener::fd) {
+            self.ring.accept(index as u32, fd);
+            self.accepting.armed |= 1 << index;
         }
     }
 

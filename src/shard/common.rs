@@ -4,6 +4,7 @@
 use super::calls::{Mailbox, Part};
 use super::mesh::Parked;
 use super::mesh::wire::Ticket;
+use super::pulse::Pulse;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,18 +13,25 @@ use std::sync::{Mutex, PoisonError};
 pub struct Common {
     /// Who sleeps.
     pub parked: Parked,
+    /// Who is alive.
+    pub pulse: Pulse,
     ring_fds: Box<[AtomicI32]>,
     connections: Box<[AtomicUsize]>,
+    /// The core of each shard.
+    cores: Box<[usize]>,
     mailboxes: Box<[Mailbox]>,
     /// Shards that still have connections while the server stops.
     serving: AtomicUsize,
 }
 
 impl Common {
-    /// For `shards` shards, none of them running yet.
-    pub fn new(shards: usize) -> Common {
+    /// For a shard on each of `cores`, none of them running yet.
+    pub fn new(cores: &[usize]) -> Common {
+        let shards = cores.len();
         Common {
+            cores: cores.into(),
             parked: Parked::new(shards),
+            pulse: Pulse::new(shards),
             ring_fds: (0..shards).map(|_| AtomicI32::new(-1)).collect(),
             connections: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes: (0..shards).map(|_| Mutex::new(Vec::new())).collect(),
@@ -60,10 +68,15 @@ impl Common {
         best.1
     }
 
-    /// Counts a fresh connection for the shard it arrived at.
-    pub fn stay(&self, own: usize) -> usize {
-        self.connections[own].fetch_add(1, Ordering::Relaxed);
-        own
+    /// Counts a fresh connection for the shard that is chosen for it.
+    pub fn choose(&self, shard: usize) -> usize {
+        self.connections[shard].fetch_add(1, Ordering::Relaxed);
+        shard
+    }
+
+    /// The shard on a core, if there is one.
+    pub fn shard_on(&self, core: usize) -> Option<usize> {
+        self.cores.iter().position(|other| *other == core)
     }
 
     /// A connection counted for `from` lives on `to` after all.
@@ -108,7 +121,7 @@ mod tests {
 
     #[test]
     fn fresh_connections_go_where_there_are_fewest() {
-        let common = Common::new(3);
+        let common = Common::new(&[0, 2, 4]);
         for _ in 0..30 {
             common.place(1);
         }
@@ -116,6 +129,6 @@ mod tests {
         assert_eq!(counts, [10, 10, 10]);
         common.left(2);
         assert_eq!(common.place(0), 2);
-        assert_eq!(Common::new(2).place(1), 1, "at equal counts it stays where it arrived");
+        assert_eq!(Common::new(&[0, 1]).place(1), 1, "at equal counts it stays where it arrived");
     }
 }

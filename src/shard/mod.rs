@@ -28,6 +28,7 @@ pub mod partition;
 pub mod peers;
 pub mod plan;
 pub mod prefixes;
+pub mod pulse;
 pub mod report;
 pub mod request;
 pub mod session;

@@ -7,6 +7,7 @@ use super::datagrams::Datagrams;
 use super::prefixes::PrefixCounts;
 use super::snapshot::{ConnReport, Snapshot, Topic};
 use super::upkeep::STORE_STEP;
+use crate::net::Listener;
 use crate::net::{DatagramSocket, listener};
 use crate::store::LimitError;
 use std::os::fd::AsRawFd;
@@ -57,7 +58,7 @@ impl Shard {
             shard: self.core.id,
             cpu: self.cpu,
             connections: self.conns.count() - self.datagrams.as_ref().map_or(0, Datagrams::under_way),
-            listeners: self.listeners.len() + self.udp_sockets().len(),
+            listeners: self.listeners.iter().filter_map(Listener::fd).count() + self.udp_sockets().len(),
             accepting: self.accepting.is_open(),
             watchers: self.core.keyspace.journal.hub().count(self.core.id),
             udp_overruns: self.udp_sockets().iter().map(DatagramSocket::overruns).sum(),
@@ -78,8 +79,9 @@ impl Shard {
     }
 
     fn conn_reports(&self) -> Vec<ConnReport> {
-        let listeners = self.listeners.iter().map(|listener| ConnReport {
-            fd: listener.as_raw_fd(),
+        let own = self.listeners.iter().filter_map(|listener| Some((listener.fd()?, listener)));
+        let listeners = own.map(|(fd, listener)| ConnReport {
+            fd,
             address: listener.name.clone(),
             is_udp: false,
             listen_address: None,

@@ -61,6 +61,7 @@ struct Parts {
 /// The running shards.
 pub struct Running {
     settings: Arc<Settings>,
+    common: Arc<Common>,
     bells: Vec<Arc<Doorbell>>,
     threads: Vec<glommio::ExecutorJoinHandle<std::io::Result<()>>>,
     /// What the operator should know about the memory that was had: wishes the kernel did not grant.
@@ -87,7 +88,7 @@ pub fn start(
     sockets: Vec<ShardSockets>,
 ) -> Result<Running, StartError> {
     let shards = cpus.len();
-    let common = Arc::new(Common::new(shards));
+    let common = Arc::new(Common::new(cpus));
     let hub = Arc::new(Hub::new(shards, settings.watcher_log_bytes));
     // Not shard ports: with 100 shards they would take a fifth of the connections that -c is expected to give.
     let counts = |shard: &ShardSockets| {
@@ -95,8 +96,13 @@ pub fn start(
             + shard.datagrams.len()
     };
     let common_listeners = sockets.first().map_or(0, counts);
-    let mut running =
-        Running { settings: settings.clone(), bells: Vec::new(), threads: Vec::new(), notices: Vec::new() };
+    let mut running = Running {
+        settings: settings.clone(),
+        common: common.clone(),
+        bells: Vec::new(),
+        threads: Vec::new(),
+        notices: Vec::new(),
+    };
     let (ready, started) = channel();
     for ((id, sockets), mesh) in sockets.into_iter().enumerate().zip(mesh::connect(shards, plan.words_max)) {
         let bell = Arc::new(Doorbell::new().map_err(|e| failed(id, e))?);
@@ -141,15 +147,23 @@ fn failed(shard: usize, reason: impl ToString) -> StartError {
 }
 
 impl Running {
+    /// The turns of each shard so far: one that is alive has turned again soon after [`wake`](Self::wake).
+    pub fn turns(&self) -> Vec<u64> {
+        self.common.pulse.turns()
+    }
+
+    /// Has every shard turn once, asleep or not.
+    pub fn wake(&self) {
+        self.bells.iter().for_each(|bell| bell.ring());
+    }
+
     /// Stops accepting, answers what has arrived, closes everything, and waits for the shards to end.
     ///
     /// # Errors
     /// What ended a shard other than the wish to stop.
     pub fn stop(self) -> Result<(), StartError> {
         self.settings.stopping.store(true, Ordering::Relaxed);
-        for bell in &self.bells {
-            bell.ring();
-        }
+        self.wake();
         for (id, thread) in self.threads.into_iter().enumerate() {
             match thread.join() {
                 Ok(result) => result.map_err(|e| failed(id, e))?,

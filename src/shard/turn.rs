@@ -41,6 +41,7 @@ impl Shard {
     /// # Errors
     /// When the ring itself fails, which ends the shard.
     pub fn turn(&mut self, wait: Option<Duration>) -> std::io::Result<Turn> {
+        self.common.pulse.beat(self.core.id);
         self.enter(wait)?;
         self.core.keyspace.now_s = self.core.settings.now_s();
         self.follow_watchers();

@@ -1,0 +1,118 @@
+//! The units in `tuning/systemd`, judged by systemd's own tools, which need no systemd to run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// `systemd-analyze security` from 0, locked up, to 10. Raise it only for a reason that stands in the unit.
+const EXPOSURE_MAX: f64 = 1.2;
+
+const SERVICES: [&str; 2] = ["ringcached.service", "ringcached@.service"];
+const SOCKETS: [&str; 2] = ["ringcached.socket", "ringcached@.socket"];
+
+fn units() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tuning/systemd")
+}
+
+fn text(unit: &str) -> String {
+    std::fs::read_to_string(units().join(unit)).expect("a unit")
+}
+
+fn analyze(arguments: &[&str]) -> Output {
+    let output = Command::new("systemd-analyze").args(arguments).output();
+    output.expect("systemd-analyze, of Debian's package systemd: tools/check installs it")
+}
+
+/// What systemd finds in the units as they are, with `change` made to their text and the built server as their program.
+fn verify(change: impl Fn(String) -> String) -> Output {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let program = env!("CARGO_BIN_EXE_ringcached");
+    let mut paths = Vec::new();
+    for unit in [SERVICES, SOCKETS].concat() {
+        let text = change(text(unit).replace("/usr/bin/ringcached", program));
+        std::fs::write(directory.path().join(unit), text).expect("a copy");
+        // A template is looked at as one of its instances.
+        let path = directory.path().join(unit.replace('@', "@11311"));
+        paths.push(path.to_str().expect("a path in UTF-8").to_owned());
+    }
+    let mut arguments = vec!["verify", "--man=no", "--recursive-errors=no"];
+    arguments.extend(paths.iter().map(String::as_str));
+    analyze(&arguments)
+}
+
+#[test]
+fn systemd_finds_nothing_wrong() {
+    let output = verify(|text| text);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // And it would: a misspelt key, a value that cannot be.
+    for (right, wrong) in [("WatchdogSec=20", "WatchdogSec=soon"), ("ListenStream=", "ListenTo=")] {
+        let output = verify(|text| text.replace(right, wrong));
+        assert!(!output.stderr.is_empty(), "{wrong} goes unnoticed");
+    }
+}
+
+#[test]
+fn the_services_are_locked_up() {
+    for service in SERVICES {
+        let path = units().join(service);
+        let output = analyze(&["security", "--offline=yes", "--no-pager", path.to_str().expect("UTF-8")]);
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let exposure = report.lines().find_map(|line| {
+            let (_, rest) = line.split_once("Overall exposure level for ")?;
+            rest.split_once(": ")?.1.split(' ').next()?.parse::<f64>().ok()
+        });
+        let exposure = exposure.unwrap_or_else(|| panic!("{service}: no exposure level in {output:?}"));
+        assert!((0.1..=EXPOSURE_MAX).contains(&exposure), "{service}: {exposure}\n{report}");
+    }
+}
+
+/// The words of a key that may be given several times.
+fn words<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
+    unit.lines()
+        .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        .flat_map(str::split_whitespace)
+        .collect()
+}
+
+/// The system calls of a group and of the groups in it.
+fn calls_of(group: &str) -> Vec<String> {
+    let output = analyze(&["syscall-filter", "--no-pager", group]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = text.lines().skip(1).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .flat_map(|line| if line.starts_with('@') { calls_of(line) } else { vec![line.to_owned()] })
+        .collect()
+}
+
+/// io_uring, the pinning of threads and the raising of limits stay allowed.
+#[test]
+fn the_filter_lets_the_server_work() {
+    for service in SERVICES {
+        let unit = text(service);
+        let filter = words(&unit, "SystemCallFilter");
+        let (refused, allowed): (Vec<&str>, Vec<&str>) = {
+            let start = filter.iter().position(|word| word.starts_with('~')).expect("what is refused");
+            (filter[start..].to_vec(), filter[..start].to_vec())
+        };
+        let allowed: Vec<String> = allowed.into_iter().flat_map(calls_of).collect();
+        let refused: Vec<String> =
+            refused.iter().flat_map(|group| calls_of(group.trim_start_matches('~'))).collect();
+        for call in [
+            "io_uring_setup",
+            "io_uring_enter",
+            "io_uring_register",
+            "sched_setaffinity",
+            "prlimit64",
+            "madvise",
+            "mlockall",
+            "signalfd4",
+            "eventfd2",
+            "accept4",
+            "setsockopt",
+        ] {
+            let is = |list: &[String]| list.iter().any(|other| other == call);
+            assert!(is(&allowed) && !is(&refused), "{service}: {call}");
+        }
+        assert_eq!(words(&unit, "LimitMEMLOCK"), ["infinity"]);
+    }
+}
