@@ -17,7 +17,7 @@ use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{addresses, daemon, limits, memory, portfile, privileges};
-use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
+use ringcached::options::{Asked, Authentication, Given, Machine, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
@@ -29,7 +29,8 @@ use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
-    match options::parse(std::env::args_os(), &Machine::probe()) {
+    let given = Given::read(std::env::args_os(), |path| std::fs::read_to_string(path));
+    match given.and_then(|given| given.asked(&Machine::probe())) {
         Ok(Asked::Serve(options)) => match serve(*options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&*error, EXIT_SYSTEM),

@@ -133,13 +133,14 @@ fn authentication_values(authentication: Option<&Authentication>) -> (bool, Stri
 mod tests {
     use super::*;
     use crate::operate::stats::Ports;
-    use crate::options::{self, Asked, Machine};
+    use crate::options::{Asked, Given, Machine};
 
     /// The value of each of `names` for this command line.
     fn values(line: &str, ports: Ports, names: &str) -> Vec<String> {
         let machine = Machine { cores: vec![0, 1], sasl_users: Some("/env".into()) };
         let words = std::iter::once("ringcached").chain(line.split_whitespace());
-        let Ok(Asked::Serve(options)) = options::parse(words, &machine) else {
+        let given = Given::read(words, |_| panic!("no file is named"));
+        let Ok(Asked::Serve(options)) = given.and_then(|given| given.asked(&machine)) else {
             panic!("`{line}` is refused")
         };
         let mut stats = Stats::default();
