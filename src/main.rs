@@ -6,19 +6,22 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::probe;
+use ringcached::operate::config::Source;
 use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
+use ringcached::operate::reload::Reload;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{addresses, daemon, limits, memory, portfile, privileges};
-use ringcached::options::{Asked, Authentication, Given, Machine, NAME_AND_VERSION, Options};
+use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
+use ringcached::shard::live::Live;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::{self, Settings};
@@ -29,13 +32,14 @@ use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
-    let given = Given::read(std::env::args_os(), |path| std::fs::read_to_string(path));
-    match given.and_then(|given| given.asked(&Machine::probe())) {
-        Ok(Asked::Serve(options)) => match serve(*options) {
+    let source = Source::here();
+    let asked = source.read().and_then(|given| Ok((given.asked(&source.machine)?, given)));
+    match asked {
+        Ok((Asked::Serve(options), given)) => match serve(*options, source, given) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&*error, EXIT_SYSTEM),
         },
-        Ok(Asked::Show(text)) => {
+        Ok((Asked::Show(text), _)) => {
             // A reader that has seen enough (`ringcached -h | head`) is no error.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
@@ -57,7 +61,7 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 }
 
 /// Prepares the process, then serves until told to stop.
-fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn Error>> {
     probe::kernel()?;
     let users = users(&options)?;
     let _pid_file = prepare(&options)?;
@@ -79,7 +83,10 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let bound = sockets.bound;
     let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let nodes = nodes(&options, bound.node_ports(cores.len()));
-    let settings = settings(options, ports, nodes, hasher, users.clone());
+    let live = Arc::new(live(&options));
+    let limit_max_bytes = store.limit_max_bytes * cores.len();
+    let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), limit_max_bytes);
+    let settings = settings(options, ports, nodes, hasher, users, live);
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
     portfile::write_if_asked(&bound, cores.len())?;
     log::line(
@@ -92,7 +99,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         log::line(Level::Always, format_args!("{notice}"));
     }
     while signals.wait()? == Request::Reload {
-        reload(users.as_deref());
+        reload.run();
     }
     Ok(running.stop()?)
 }
@@ -102,17 +109,6 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
 fn users(options: &Options) -> Result<Option<Arc<Users>>, UsersError> {
     let load = |authentication: &Authentication| Users::load(authentication.users_file()).map(Arc::new);
     options.authentication.as_ref().map(load).transpose()
-}
-
-/// SIGHUP: reads again what may have changed.
-fn reload(users: Option<&Users>) {
-    match users.map(Users::reload) {
-        None => log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again")),
-        Some(Ok(count)) => log::line(Level::Always, format_args!("SIGHUP: {count} users are known now")),
-        Some(Err(error)) => {
-            log::line(Level::Always, format_args!("SIGHUP: {error}; the users are the same as before"))
-        }
-    }
 }
 
 /// What the kernel makes of the plan.
@@ -183,6 +179,16 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
     options.item_size_max_bytes.min(most)
 }
 
+/// What may change at SIGHUP.
+fn live(options: &Options) -> Live {
+    Live::new(
+        options.conn_limit,
+        options.requests_per_turn,
+        options.idle_timeout_s,
+        options.memory_limit_bytes as u64,
+    )
+}
+
 /// What all shards read and none writes.
 fn settings(
     options: Options,
@@ -190,6 +196,7 @@ fn settings(
     nodes: Option<Nodes>,
     hasher: Hasher,
     users: Option<Arc<Users>>,
+    live: Arc<Live>,
 ) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
@@ -208,10 +215,7 @@ fn settings(
         }),
         prefix_delimiter: options.prefix_delimiter,
         count_prefixes: options.count_prefixes,
-        requests_per_turn: options.requests_per_turn,
-        connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
-        idle_timeout_s: options.idle_timeout_s,
         worker_log_bytes: options.worker_log_bytes,
         watcher_log_bytes: options.watcher_log_bytes,
         set_verbosity: log::set_verbosity,
@@ -220,10 +224,10 @@ fn settings(
         nodes,
         ring_failed,
         started: Instant::now(),
-        limit_bytes: AtomicU64::new(options.memory_limit_bytes as u64),
+        live: live.clone(),
         stopping: AtomicBool::new(false),
         report: {
-            let reporter = Reporter::new(options, ports);
+            let reporter = Reporter::new(options, ports, live);
             Box::new(move |topic, shards| reporter.render(topic, shards))
         },
     }

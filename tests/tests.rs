@@ -18,6 +18,7 @@
 //! | `steering` | how connections and datagrams find their shard |
 //! | `migration` | connections that move to the shard of their keys |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
+//! | `config` | the configuration file: what it means, every way to refuse it, what SIGHUP changes |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `watch` | log lines for connections that watch |
@@ -64,6 +65,7 @@ mod admin;
 mod arithmetic;
 mod binary;
 mod bounds;
+mod config;
 mod datagram;
 mod discovery;
 mod expiry;

@@ -17,7 +17,7 @@ pub enum Level {
     Trace = 3,
 }
 
-/// How often `-v` was given; the `verbosity` command changes it while serving. A single byte that stands alone, so
+/// How often `-v` was given; the `verbosity` command and SIGHUP change it while serving. A single byte that stands alone, so
 /// relaxed order is enough.
 static VERBOSITY: AtomicU8 = AtomicU8::new(0);
 
@@ -26,9 +26,14 @@ pub fn set_verbosity(verbosity: u8) {
     VERBOSITY.store(verbosity, Ordering::Relaxed);
 }
 
+/// How much is shown: the number of `-v`, or what was set last.
+pub fn verbosity() -> u8 {
+    VERBOSITY.load(Ordering::Relaxed)
+}
+
 /// Is a line of this level shown?
 pub fn shows(level: Level) -> bool {
-    level as u8 <= VERBOSITY.load(Ordering::Relaxed)
+    level as u8 <= verbosity()
 }
 
 /// Writes one line if its level is shown. A standard error that is closed or full must not stop a server, so

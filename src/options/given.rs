@@ -19,7 +19,7 @@ use super::spec::{OptionSpec, Takes};
 use super::table::{CONFIG, EXTENDED, HELP, LICENSE, VERSION};
 
 /// See the module comment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Given {
     line: ArgMatches,
     file: Option<ConfigFile>,
@@ -60,6 +60,11 @@ impl Given {
             given.file = Some(ConfigFile::parse(&path, &text)?);
         }
         Ok(given)
+    }
+
+    /// Does the command line name a file?
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// Is this switch on?

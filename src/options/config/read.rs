@@ -20,7 +20,7 @@ const LIKENESS_MIN: f64 = 0.8;
 const EXCERPT_LEN_MAX: usize = 60;
 
 /// A configuration file that has been read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ConfigFile {
     path: PathBuf,
     entries: Vec<Entry>,
@@ -29,7 +29,7 @@ pub struct ConfigFile {
 }
 
 /// An option that the file sets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     spec: &'static OptionSpec,
     /// Its values: one, several of a list; of a switch that is on an empty one, and as many as `-v` would be repeated.
