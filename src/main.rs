@@ -6,20 +6,23 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::probe;
+use ringcached::operate::config::Source;
 use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
+use ringcached::operate::reload::Reload;
 use ringcached::operate::service::Service;
 use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{addresses, daemon, limits, memory, portfile, privileges};
-use ringcached::options::{self, Asked, Authentication, Machine, NAME_AND_VERSION, Options};
+use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
+use ringcached::shard::live::Live;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
 use ringcached::shard::settings::{self, Settings};
@@ -31,12 +34,14 @@ const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
     log::set_format(None);
-    match options::parse(std::env::args_os(), &Machine::probe()) {
-        Ok(Asked::Serve(options)) => match serve(*options) {
+    let source = Source::here();
+    let asked = source.read().and_then(|given| Ok((given.asked(&source.machine)?, given)));
+    match asked {
+        Ok((Asked::Serve(options), given)) => match serve(*options, source, given) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&*error, EXIT_SYSTEM),
         },
-        Ok(Asked::Show(text)) => {
+        Ok((Asked::Show(text), _)) => {
             // A reader that has seen enough (`ringcached -h | head`) is no error.
             let _ = std::io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
@@ -58,7 +63,7 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 }
 
 /// Prepares the process, then serves until told to stop.
-fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn Error>> {
     probe::kernel()?;
     let users = users(&options)?;
     let _pid_file = prepare(&options)?;
@@ -80,7 +85,10 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let (bound, notices) = (sockets.bound, sockets.notices);
     let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let nodes = nodes(&options, bound.node_ports(cores.len()));
-    let settings = settings(options, ports, nodes, hasher, users.clone());
+    let live = Arc::new(live(&options));
+    let limit_max_bytes = store.limit_max_bytes * cores.len();
+    let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), limit_max_bytes);
+    let settings = settings(options, ports, nodes, hasher, users, live);
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
     portfile::write_if_asked(&bound, cores.len())?;
     let listens = format!("listens on {names} with {} shards", cores.len());
@@ -95,7 +103,7 @@ fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     }
     let mut service = Service::default();
     service.ready(&listens, &running);
-    wait_for_stop(&signals, &running, &mut service, users.as_deref())?;
+    wait_for_stop(&signals, &running, &mut service, &mut reload)?;
     service.stopping();
     log::finish();
     Ok(running.stop()?)
@@ -106,14 +114,14 @@ fn wait_for_stop(
     signals: &Signals,
     running: &Running,
     service: &mut Service,
-    users: Option<&Users>,
+    reload: &mut Reload,
 ) -> Result<(), Box<dyn Error>> {
     loop {
         match signals.wait_until(service.next_sign())? {
             None => service.sign_of_life(running),
             Some(Request::Reload) => {
                 service.reloading();
-                reload(users);
+                reload.run();
                 service.reloaded();
             }
             Some(Request::Stop | Request::StopGracefully) => return Ok(()),
@@ -126,17 +134,6 @@ fn wait_for_stop(
 fn users(options: &Options) -> Result<Option<Arc<Users>>, UsersError> {
     let load = |authentication: &Authentication| Users::load(authentication.users_file()).map(Arc::new);
     options.authentication.as_ref().map(load).transpose()
-}
-
-/// SIGHUP: reads again what may have changed.
-fn reload(users: Option<&Users>) {
-    match users.map(Users::reload) {
-        None => log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again")),
-        Some(Ok(count)) => log::line(Level::Always, format_args!("SIGHUP: {count} users are known now")),
-        Some(Err(error)) => {
-            log::line(Level::Error, format_args!("SIGHUP: {error}; the users are the same as before"))
-        }
-    }
 }
 
 /// What the kernel makes of the plan.
@@ -204,6 +201,16 @@ fn item_size_max(options: &Options, plan: &Plan) -> usize {
     options.item_size_max_bytes.min(most)
 }
 
+/// What may change at SIGHUP.
+fn live(options: &Options) -> Live {
+    Live::new(
+        options.conn_limit,
+        options.requests_per_turn,
+        options.idle_timeout_s,
+        options.memory_limit_bytes as u64,
+    )
+}
+
 /// What all shards read and none writes.
 fn settings(
     options: Options,
@@ -211,6 +218,7 @@ fn settings(
     nodes: Option<Nodes>,
     hasher: Hasher,
     users: Option<Arc<Users>>,
+    live: Arc<Live>,
 ) -> Settings {
     let limits = Limits {
         flush_allowed: options.allow_flush_all,
@@ -229,10 +237,7 @@ fn settings(
         }),
         prefix_delimiter: options.prefix_delimiter,
         count_prefixes: options.count_prefixes,
-        requests_per_turn: options.requests_per_turn,
-        connections_max: options.conn_limit as usize,
         refuse_when_full: options.maxconns_fast,
-        idle_timeout_s: options.idle_timeout_s,
         worker_log_bytes: options.worker_log_bytes,
         watcher_log_bytes: options.watcher_log_bytes,
         set_verbosity: log::set_verbosity,
@@ -241,10 +246,10 @@ fn settings(
         nodes,
         ring_failed,
         started: Instant::now(),
-        limit_bytes: AtomicU64::new(options.memory_limit_bytes as u64),
+        live: live.clone(),
         stopping: AtomicBool::new(false),
         report: {
-            let reporter = Reporter::new(options, ports);
+            let reporter = Reporter::new(options, ports, live);
             Box::new(move |topic, shards| reporter.render(topic, shards))
         },
     }

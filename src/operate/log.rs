@@ -60,7 +60,7 @@ impl Level {
     }
 }
 
-/// How often `-v` was given; the `verbosity` command changes it while serving. A single byte that stands alone, so
+/// How often `-v` was given; the `verbosity` command and SIGHUP change it while serving. A single byte that stands alone, so
 /// relaxed order is enough.
 static VERBOSITY: AtomicU8 = AtomicU8::new(0);
 
@@ -89,9 +89,14 @@ fn leads_to_journald() -> bool {
     file.is_ok_and(|file| named == format!("{}:{}", file.dev(), file.ino()))
 }
 
+/// How much is shown: the number of `-v`, or what was set last.
+pub fn verbosity() -> u8 {
+    VERBOSITY.load(Ordering::Relaxed)
+}
+
 /// Is a line of this level shown?
 pub fn shows(level: Level) -> bool {
-    level.verbosity() <= VERBOSITY.load(Ordering::Relaxed)
+    level.verbosity() <= verbosity()
 }
 
 /// Writes one line if its level is shown. A standard error that is closed or full must not stop a server, so

@@ -1,12 +1,14 @@
 //! What an operator sees and touches. So far the process itself: what it says (`log`), the resources it may use
 //! (`limits`, `memory`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
-//! about it (`pidfile`, `portfile`), what it listens on (`sockets`), how it is told to stop (`signals`) and what it tells the
-//! service manager (`service`, `watchdog`); who may use it (`users`); and the text of `stats` (`stats`).
+//! about it (`pidfile`, `portfile`), what it listens on (`sockets`), where its options come from (`config`), how it is told to stop
+//! (`signals`) or to read them again (`reload`) and what it tells the service manager (`service`, `watchdog`); who may use it
+//! (`users`); and the text of `stats` (`stats`).
 //!
-//! All but the last two happens before the shards start or after they end, in the main thread, and without `unsafe`: the
+//! All but the last three happens before the shards start or after they end, in the main thread, and without `unsafe`: the
 //! system calls go through `nix`.
 
 pub mod addresses;
+pub mod config;
 pub mod daemon;
 pub mod limits;
 pub mod log;
@@ -14,6 +16,7 @@ pub mod memory;
 pub mod pidfile;
 pub mod portfile;
 pub mod privileges;
+pub mod reload;
 pub mod service;
 pub mod signals;
 pub mod sockets;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 use super::extended;
 use super::spec::{OptionSpec, Takes};
@@ -18,6 +18,8 @@ pub const NAME_AND_VERSION: &str = concat!("ringcached ", env!("CARGO_PKG_VERSIO
 /// The parser of a command line. `-h`, `-V` and `-i` are ordinary switches of the table, answered by the caller.
 pub fn command() -> Command {
     Command::new("ringcached")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(env!("CARGO_PKG_DESCRIPTION"))
         .disable_help_flag(true)
         .disable_version_flag(true)
         // getopt: of an option given twice the last counts, and a long name may be shortened while it is unique.
@@ -44,6 +46,13 @@ fn argument(spec: &OptionSpec) -> Arg {
     if let Some(letter) = spec.short {
         arg = arg.short(letter);
     }
+    // For the completions of shells; it adds nothing to what is understood.
+    arg = arg.value_hint(match spec.value_name() {
+        Some("file" | "path") => ValueHint::FilePath,
+        Some("user") => ValueHint::Username,
+        Some("host" | "addr") => ValueHint::Hostname,
+        _ => ValueHint::Unknown,
+    });
     match spec.takes {
         Takes::Nothing => arg.action(ArgAction::SetTrue),
         // memcached takes `--verbose=x`, but `-v x` is `-v` and a stray word.
@@ -54,7 +63,7 @@ fn argument(spec: &OptionSpec) -> Arg {
             .default_missing_value("")
             .value_name("x"),
         // Whatever follows is the value, even if it starts with a dash: `-p -1`.
-        Takes::Integer { name, .. } | Takes::Text { name, .. } => {
+        Takes::Integer { name, .. } | Takes::Real { name, .. } | Takes::Text { name, .. } => {
             arg.action(ArgAction::Set).allow_hyphen_values(true).value_name(name)
         }
         Takes::List { name, .. } => arg.action(ArgAction::Append).allow_hyphen_values(true).value_name(name),
@@ -74,7 +83,7 @@ fn extended_help() -> String {
     let mut text = String::from("Keys of -o:\n");
     for key in extended::KEYS.iter().filter(|key| key.works()) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<22}{}", key.usage(), key.note);
+        let _ = writeln!(text, "  {:<22}{}", key.usage(), key.note_and_default());
     }
     text.push_str(
         "memcached's other keys are accepted with a warning that says why they have no effect here.",

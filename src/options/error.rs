@@ -1,5 +1,7 @@
 //! Why a command line is refused. Each error is one sentence that names the option, the value and what is allowed.
 
+use std::path::PathBuf;
+
 /// A command line that cannot be served. Rendered by the caller; nothing in this module prints.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
@@ -45,6 +47,24 @@ pub enum OptionError {
         /// What to do instead.
         remedy: &'static str,
     },
+    /// The file of `--config` is not there or no text.
+    #[error("--config `{path}`: cannot be read: {error}")]
+    ConfigUnreadable {
+        /// As it was typed.
+        path: PathBuf,
+        /// Why not.
+        error: String,
+    },
+    /// A key or a value of that file.
+    #[error("{path}:{line}: {what}")]
+    ConfigLine {
+        /// As it was typed.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// The key, the value, and what is allowed.
+        what: String,
+    },
     /// Each value is fine, together they are not.
     #[error("{0}")]
     Conflict(String),
@@ -56,11 +76,16 @@ const EXIT_VALUE: u8 = 1;
 /// Exit status for options that do not go together (`EX_USAGE` of `sysexits.h`), as memcached's.
 const EXIT_USAGE: u8 = 64;
 
+/// Exit status when the system refuses something (`EX_OSERR`), as memcached's.
+const EXIT_SYSTEM: u8 = 71;
+
 impl OptionError {
-    /// The status the process ends with: 1 for a value, 64 for a combination or an option that is not there yet.
+    /// The status the process ends with: 1 for a value, 64 for a combination or an option that is not there yet, 71 for a
+    /// file that cannot be read.
     pub fn exit_status(&self) -> u8 {
         match self {
             OptionError::Unsupported { .. } | OptionError::Conflict(_) => EXIT_USAGE,
+            OptionError::ConfigUnreadable { .. } => EXIT_SYSTEM,
             _ => EXIT_VALUE,
         }
     }

@@ -1,20 +1,41 @@
 //! `-o`: memcached's extended options, a second table. A key that means nothing here is accepted with a warning that
 //! says why, so that a command line written for memcached starts; a key nobody knows is refused.
 
-use std::ops::RangeInclusive;
-
 use super::error::OptionError;
 
 /// One key of `-o`.
+#[derive(Debug)]
 pub struct KeySpec {
     /// The word before the `=`.
     pub word: &'static str,
     /// The value's name, empty if it takes none, in brackets if it may be left out.
     pub value: &'static str,
+    /// The number it takes, if it works and takes one.
+    pub number: Option<Number>,
     /// What giving it does.
     pub effect: Effect,
     /// What it does where it works, otherwise why it does nothing.
     pub note: &'static str,
+}
+
+/// A number that a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number {
+    /// What is counted.
+    pub unit: &'static str,
+    /// The smallest allowed.
+    pub min: u32,
+    /// The largest allowed.
+    pub max: u32,
+    /// What holds without; memcached's.
+    pub default: u32,
+}
+
+impl Number {
+    /// What it must be, to go after "must be".
+    pub fn allowed(&self) -> String {
+        format!("a number of {} from {} to {}", self.unit, self.min, self.max)
+    }
 }
 
 /// What giving a key does.
@@ -40,6 +61,24 @@ impl KeySpec {
     /// Does it do here what it does in memcached?
     pub fn works(&self) -> bool {
         !matches!(self.effect, Effect::Already | Effect::Nothing | Effect::Refused)
+    }
+
+    /// Does this word of `-o` set what this key sets?
+    pub fn is_set_by(&self, word: &str) -> bool {
+        let name = word.split('=').next().unwrap_or_default();
+        let other = KEYS.iter().find(|key| key.word == name);
+        // `no_maxconns_fast` sets what `maxconns_fast` does. Those without an effect have nothing in common.
+        let same =
+            |other: &KeySpec| std::mem::discriminant(&other.effect) == std::mem::discriminant(&self.effect);
+        self.works() && other.is_some_and(same)
+    }
+
+    /// What it does, and the default of its number.
+    pub fn note_and_default(&self) -> String {
+        match self.number {
+            Some(number) => format!("{} [{}]", self.note, number.default),
+            None => self.note.to_string(),
+        }
     }
 
     /// `idle_timeout=s`.
@@ -68,19 +107,22 @@ pub struct Extended {
 impl Default for Extended {
     fn default() -> Self {
         Extended {
-            idle_timeout_s: 0,
+            idle_timeout_s: IDLE_TIMEOUT.default,
             maxconns_fast: true,
-            watcher_log_bytes: 256 << 10,
-            worker_log_bytes: 64 << 10,
+            watcher_log_bytes: kib(WATCHER_LOG.default),
+            worker_log_bytes: kib(WORKER_LOG.default),
         }
     }
 }
 
-/// Longest idle timeout: memcached keeps it in an int.
-const IDLE_TIMEOUT_MAX_S: u32 = i32::MAX as u32;
+/// `idle_timeout`; the most is what memcached's int holds.
+const IDLE_TIMEOUT: Number = Number { unit: "seconds", min: 0, max: i32::MAX as u32, default: 0 };
 
-/// Limits of the log buffers, in KiB: room for some lines, and no more than 64 MiB for each shard or watcher.
-const LOG_KIB: RangeInclusive<u32> = 1..=64 << 10;
+/// `watcher_logbuf_size`: room for some lines, and no more than 64 MiB for each watcher.
+const WATCHER_LOG: Number = Number { unit: "KiB", min: 1, max: 64 << 10, default: 256 };
+
+/// `worker_logbuf_size`: the same for each shard.
+const WORKER_LOG: Number = Number { unit: "KiB", min: 1, max: 64 << 10, default: 64 };
 
 impl Extended {
     /// Applies the words of one `-o`, collecting warnings. Empty words are skipped, as getsubopt skips a final comma.
@@ -95,9 +137,9 @@ impl Extended {
             };
             match key.effect {
                 Effect::MaxconnsFast(fast) => self.maxconns_fast = fast,
-                Effect::IdleTimeout => self.idle_timeout_s = seconds(key, value)?,
-                Effect::WatcherLog => self.watcher_log_bytes = log_bytes(key, value)?,
-                Effect::WorkerLog => self.worker_log_bytes = log_bytes(key, value)?,
+                Effect::IdleTimeout => self.idle_timeout_s = number(key, value, &IDLE_TIMEOUT)?,
+                Effect::WatcherLog => self.watcher_log_bytes = kib(number(key, value, &WATCHER_LOG)?),
+                Effect::WorkerLog => self.worker_log_bytes = kib(number(key, value, &WORKER_LOG)?),
                 Effect::Already => {}
                 Effect::Nothing => warnings.push(format!("-o {name} has no effect: {}", key.note)),
                 Effect::Refused => {
@@ -109,41 +151,29 @@ impl Extended {
     }
 }
 
-/// A number of seconds.
-fn seconds(key: &KeySpec, value: Option<&str>) -> Result<u32, OptionError> {
-    let allowed = || format!("a number of seconds from 0 (never) to {IDLE_TIMEOUT_MAX_S}");
-    number(key, value, 0..=IDLE_TIMEOUT_MAX_S, allowed)
+/// KiB in bytes.
+const fn kib(number: u32) -> usize {
+    (number as usize) << 10
 }
 
-/// The size of a log buffer, in bytes.
-fn log_bytes(key: &KeySpec, value: Option<&str>) -> Result<usize, OptionError> {
-    let allowed = || format!("a number of KiB from {} to {}", LOG_KIB.start(), LOG_KIB.end());
-    Ok((number(key, value, LOG_KIB, allowed)? as usize) << 10)
-}
-
-/// The value of a key that takes a number; `allowed` says which.
-fn number(
-    key: &KeySpec,
-    value: Option<&str>,
-    limits: RangeInclusive<u32>,
-    allowed: impl FnOnce() -> String,
-) -> Result<u32, OptionError> {
+/// The value of a key that takes a number.
+fn number(key: &KeySpec, value: Option<&str>, limits: &Number) -> Result<u32, OptionError> {
     let option = format!("-o {}", key.usage());
     let Some(value) = value else { return Err(OptionError::MissingValue { option }) };
-    let number = value.parse().ok().filter(|number| limits.contains(number));
-    number.ok_or_else(|| OptionError::Value { option, value: value.to_string(), allowed: allowed() })
+    let number = value.parse().ok().filter(|number| (limits.min..=limits.max).contains(number));
+    number.ok_or_else(|| OptionError::Value { option, value: value.to_string(), allowed: limits.allowed() })
 }
 
 const fn already(word: &'static str, note: &'static str) -> KeySpec {
-    KeySpec { word, value: "", effect: Effect::Already, note }
+    KeySpec { word, value: "", number: None, effect: Effect::Already, note }
 }
 
 const fn nothing(word: &'static str, value: &'static str, note: &'static str) -> KeySpec {
-    KeySpec { word, value, effect: Effect::Nothing, note }
+    KeySpec { word, value, number: None, effect: Effect::Nothing, note }
 }
 
 const fn refused(word: &'static str, value: &'static str, note: &'static str) -> KeySpec {
-    KeySpec { word, value, effect: Effect::Refused, note }
+    KeySpec { word, value, number: None, effect: Effect::Refused, note }
 }
 
 const TABLE_GROWS: &str = "the hash table starts small and grows by itself";
@@ -160,12 +190,14 @@ pub const KEYS: &[KeySpec] = &[
     KeySpec {
         word: "maxconns_fast",
         value: "",
+        number: None,
         effect: Effect::MaxconnsFast(true),
         note: "close a connection above -c at once, with an error [on]",
     },
     KeySpec {
         word: "no_maxconns_fast",
         value: "",
+        number: None,
         effect: Effect::MaxconnsFast(false),
         note: "stop accepting at -c instead",
     },
@@ -198,20 +230,23 @@ pub const KEYS: &[KeySpec] = &[
     KeySpec {
         word: "idle_timeout",
         value: "s",
+        number: Some(IDLE_TIMEOUT),
         effect: Effect::IdleTimeout,
-        note: "close a client idle for so many seconds [0 = never]",
+        note: "close a client idle for so many seconds; 0 = never",
     },
     KeySpec {
         word: "watcher_logbuf_size",
         value: "KiB",
+        number: Some(WATCHER_LOG),
         effect: Effect::WatcherLog,
-        note: "log lines that may wait to be sent to one watcher [256]",
+        note: "log lines that may wait to be sent to one watcher",
     },
     KeySpec {
         word: "worker_logbuf_size",
         value: "KiB",
+        number: Some(WORKER_LOG),
         effect: Effect::WorkerLog,
-        note: "log lines that may wait on one shard for the watchers [64]",
+        note: "log lines that may wait on one shard for the watchers",
     },
     nothing("slab_sizes", "a-b-c", FINE_CLASSES),
     nothing("slab_chunk_max", "KiB", FINE_CLASSES),
@@ -313,9 +348,8 @@ mod tests {
     fn idle_timeout_refuses_what_is_no_number_of_seconds() {
         for value in ["x", "-1", "2147483648", ""] {
             let error = apply(&[&format!("idle_timeout={value}")]).unwrap_err();
-            let sentence = format!(
-                "-o idle_timeout=s `{value}`: must be a number of seconds from 0 (never) to 2147483647"
-            );
+            let sentence =
+                format!("-o idle_timeout=s `{value}`: must be a number of seconds from 0 to 2147483647");
             assert_eq!(error.to_string(), sentence);
         }
         assert_eq!(apply(&["idle_timeout"]).unwrap_err().to_string(), "-o idle_timeout=s: needs a value");

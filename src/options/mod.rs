@@ -1,5 +1,5 @@
-//! What was typed. One table (`table`) describes every option; clap parses by it (`command`), and `parse` turns the
-//! words into `Options`, the typed form everything else is configured from. `-o`, `-l` and `--cores` have grammars of
+//! What was typed. One table (`table`) describes every option; clap parses by it (`command`), a configuration file is read and
+//! written by it (`config`), `given` has the words of both, and `parse` turns them into `Options`, the typed form everything else is configured from. `-o`, `-l` and `--cores` have grammars of
 //! their own (`extended`, `listen`, `cores`); `authentication` and `steering` are options that depend on each other. memcached's command lines work unchanged, getopt's habits included.
 //!
 //! Nothing in here prints, opens or looks up anything: errors and warnings are values, and what depends on the machine
@@ -7,9 +7,11 @@
 
 pub mod authentication;
 mod command;
+mod config;
 mod cores;
 mod error;
 pub mod extended;
+mod given;
 pub mod listen;
 pub mod log_format;
 mod parse;
@@ -23,11 +25,13 @@ use std::path::PathBuf;
 
 pub use authentication::{Authentication, Protocol};
 pub use command::NAME_AND_VERSION;
+pub use config::Key;
 pub use cores::{Machine, on_node_of};
 pub use error::OptionError;
+pub use given::{Change, Given};
 pub use listen::{Host, ListenAddress};
 pub use log_format::LogFormat;
-pub use parse::{Asked, parse};
+pub use parse::Asked;
 pub use steering::{Partition, Steer};
 
 /// A command line, resolved: defaults filled in, limits checked, units applied.

@@ -1,22 +1,19 @@
-//! From the words of a command line to [`Options`]: each value is checked against its row of the table, then the
+//! From the words that were given to [`Options`]: each value is checked against its row of the table, then the
 //! combinations. Checks and exit statuses follow memcached's `main`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
-
-use clap::ArgMatches;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::authentication::{Authentication, Protocol};
 use super::cores::{self, Machine};
 use super::error::OptionError;
 use super::extended::Extended;
+use super::given::Given;
 use super::listen::{self, CONGESTION, Defaults, Host, ListenAddress};
 use super::log_format::{LOG_FORMAT, LogFormat};
 use super::spec::{OptionSpec, Takes};
 use super::steering::{self, ADVERTISE, PARTITION, Partition, SHARD_PORTS, SOURCE_PORT, STEER, Steer};
 use super::table::*;
-use super::{Listen, Options, command};
+use super::{Listen, Options, command, config};
 
 /// Default of `-p`.
 const PORT_DEFAULT: i64 = 11211;
@@ -56,58 +53,25 @@ pub enum Asked {
     Show(String),
 }
 
-/// Reads a command line, the program's name first.
-pub fn parse<I>(args: I, machine: &Machine) -> Result<Asked, OptionError>
-where
-    I: IntoIterator,
-    I::Item: Into<OsString> + Clone,
-{
-    let matches = command::command().try_get_matches_from(args).map_err(explain)?;
-    let typed = Typed(&matches);
-    if typed.given(&HELP) {
-        Ok(Asked::Show(command::help()))
-    } else if typed.given(&VERSION) {
-        Ok(Asked::Show(format!("{}\n", command::NAME_AND_VERSION)))
-    } else if typed.given(&LICENSE) {
-        Ok(Asked::Show(include_str!("../../LICENSE").to_string()))
-    } else {
-        typed.options(machine).map(|options| Asked::Serve(Box::new(options)))
-    }
-}
-
-/// clap's finding as one sentence.
-fn explain(error: clap::Error) -> OptionError {
-    let option = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(option)) => option.clone(),
-        _ => String::new(),
-    };
-    match error.kind() {
-        ErrorKind::InvalidUtf8 => OptionError::NotUtf8,
-        ErrorKind::TooManyValues => OptionError::UnexpectedValue { option },
-        ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::NoEquals => {
-            OptionError::MissingValue { option }
+impl Given {
+    /// What is asked for, on this machine.
+    ///
+    /// # Errors
+    /// A value that its option does not allow, or values that do not go together.
+    pub fn asked(&self, machine: &Machine) -> Result<Asked, OptionError> {
+        if self.is_on(&HELP) {
+            return Ok(Asked::Show(command::help()));
+        } else if self.is_on(&VERSION) {
+            return Ok(Asked::Show(format!("{}\n", command::NAME_AND_VERSION)));
+        } else if self.is_on(&LICENSE) {
+            return Ok(Asked::Show(include_str!("../../LICENSE").to_string()));
         }
-        _ => OptionError::Unknown { option },
-    }
-}
-
-/// clap's matches, read through the rows of the table.
-struct Typed<'a>(&'a ArgMatches);
-
-impl Typed<'_> {
-    /// Was this switch given?
-    fn given(&self, spec: &OptionSpec) -> bool {
-        self.0.get_flag(spec.long)
-    }
-
-    /// The value of an option, its leading white space skipped as memcached does.
-    fn text(&self, spec: &OptionSpec) -> Option<&str> {
-        self.0.get_one::<String>(spec.long).map(|value| value.trim_start())
-    }
-
-    /// The values of an option that adds up.
-    fn texts(&self, id: &str) -> impl Iterator<Item = &str> {
-        self.0.get_many::<String>(id).into_iter().flatten().map(|value| value.trim_start())
+        let options = self.options(machine).map_err(|error| self.locate(error))?;
+        if self.is_on(&PRINT_CONFIG) {
+            Ok(Asked::Show(config::page(self)))
+        } else {
+            Ok(Asked::Serve(Box::new(options)))
+        }
     }
 
     /// A whole number within the limits of its row.
@@ -139,11 +103,11 @@ impl Typed<'_> {
         let mut warnings = Vec::new();
         self.refuse_unsupported(&mut warnings)?;
         let mut extended = Extended::default();
-        for text in self.texts(EXTENDED.long) {
+        for text in self.texts(&EXTENDED) {
             extended.apply(text, &mut warnings)?;
         }
         let authentication = Authentication::resolve(
-            self.given(&ENABLE_SASL),
+            self.is_on(&ENABLE_SASL),
             self.nonempty(&AUTH_FILE)?.map(PathBuf::from),
             machine.sasl_users.as_deref(),
         )?;
@@ -174,29 +138,29 @@ impl Typed<'_> {
             idle_timeout_s: extended.idle_timeout_s,
             requests_per_turn: self.unsigned(&MAX_REQS_PER_EVENT, MAX_REQS_PER_EVENT_DEFAULT)?,
             memory_limit_bytes: self.memory_limit_bytes(cores.len())?,
-            evict: !self.given(&DISABLE_EVICTIONS),
+            evict: !self.is_on(&DISABLE_EVICTIONS),
             item_size_max_bytes: self.item_size_max_bytes()?,
             key_size_max_bytes: self.unsigned(&MAX_KEY_SIZE, MAX_KEY_SIZE_DEFAULT)? as usize,
             growth_factor: self.growth_factor()?,
             item_size_min_bytes: self.unsigned(&SLAB_MIN_SIZE, SLAB_MIN_SIZE_DEFAULT)? as usize,
-            cas: !self.given(&DISABLE_CAS),
-            large_pages: self.given(&ENABLE_LARGEPAGES),
-            lock_memory: self.given(&LOCK_MEMORY),
+            cas: !self.is_on(&DISABLE_CAS),
+            large_pages: self.is_on(&ENABLE_LARGEPAGES),
+            lock_memory: self.is_on(&LOCK_MEMORY),
             cores,
             partition,
-            allow_shutdown: self.given(&ENABLE_SHUTDOWN),
-            allow_flush_all: !self.given(&DISABLE_FLUSH_ALL),
-            allow_dumping: !self.given(&DISABLE_DUMPING),
-            allow_watch: !self.given(&DISABLE_WATCH),
+            allow_shutdown: self.is_on(&ENABLE_SHUTDOWN),
+            allow_flush_all: !self.is_on(&DISABLE_FLUSH_ALL),
+            allow_dumping: !self.is_on(&DISABLE_DUMPING),
+            allow_watch: !self.is_on(&DISABLE_WATCH),
             prefix_delimiter: self.prefix_delimiter()?,
             count_prefixes: self.text(&PREFIX_DELIMITER).is_some(),
             watcher_log_bytes: extended.watcher_log_bytes,
             worker_log_bytes: extended.worker_log_bytes,
             user: self.nonempty(&USER)?,
-            daemonize: self.given(&DAEMON),
+            daemonize: self.is_on(&DAEMON),
             pid_file: self.nonempty(&PIDFILE)?.map(PathBuf::from),
-            core_dumps: self.given(&ENABLE_COREDUMPS),
-            verbosity: u8::try_from(self.texts(VERBOSE.long).count()).unwrap_or(u8::MAX),
+            core_dumps: self.is_on(&ENABLE_COREDUMPS),
+            verbosity: u8::try_from(self.texts(&VERBOSE).count()).unwrap_or(u8::MAX),
             log_format: LogFormat::parse(self.text(&LOG_FORMAT))?,
             warnings,
         };
@@ -240,7 +204,7 @@ impl Typed<'_> {
         // -1 asks for a free port, which the kernel spells 0.
         let defaults = Defaults { port: u16::try_from(port).unwrap_or(0), protocol };
         let mut addresses = Vec::new();
-        for text in self.texts(LISTEN.long) {
+        for text in self.texts(&LISTEN) {
             listen::parse(text, defaults, &mut addresses, warnings)?;
         }
         if addresses.is_empty() {
@@ -285,7 +249,7 @@ impl Typed<'_> {
 
     /// `-l` as typed.
     fn interfaces(&self) -> Option<String> {
-        let typed: Vec<&str> = self.texts(LISTEN.long).collect();
+        let typed: Vec<&str> = self.texts(&LISTEN).collect();
         if typed.is_empty() { None } else { Some(typed.join(",")) }
     }
 
@@ -310,7 +274,10 @@ impl Typed<'_> {
     /// `-f`
     fn growth_factor(&self) -> Result<f64, OptionError> {
         let Some(text) = self.text(&SLAB_GROWTH_FACTOR) else { return Ok(SLAB_GROWTH_FACTOR_DEFAULT) };
-        let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 1.0);
+        let Takes::Real { above, .. } = SLAB_GROWTH_FACTOR.takes else {
+            return Ok(SLAB_GROWTH_FACTOR_DEFAULT);
+        };
+        let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > above);
         factor.ok_or_else(|| SLAB_GROWTH_FACTOR.refuse(text))
     }
 
@@ -327,12 +294,12 @@ impl Typed<'_> {
 
     /// Refuses what this version does not have; warns of words that belong to no option.
     fn refuse_unsupported(&self, warnings: &mut Vec<String>) -> Result<(), OptionError> {
-        for word in self.texts(command::STRAY) {
+        for word in self.typed(command::STRAY) {
             warnings.push(format!("`{word}` belongs to no option and is ignored"));
         }
         for (spec, remedy) in UNSUPPORTED {
             let given =
-                if spec.value_name().is_some() { self.text(spec).is_some() } else { self.given(spec) };
+                if spec.value_name().is_some() { self.text(spec).is_some() } else { self.is_on(spec) };
             if given {
                 return Err(OptionError::Unsupported { option: spec.name(), remedy });
             }

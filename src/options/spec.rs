@@ -1,9 +1,11 @@
 //! The type of a row of the option table. Everything said about an option elsewhere (`-h`, `docs/options.md`, the
-//! sentence that refuses a value) is made from its row, so the three cannot disagree.
+//! manual page, the configuration file and its comments, the sentence that refuses a value) is made from its row, so they
+//! cannot disagree.
 
 use super::error::OptionError;
 
 /// One command line option.
+#[derive(Debug)]
 pub struct OptionSpec {
     /// The letter, memcached's where memcached has the option. Ours have none: the free letters stay memcached's.
     pub short: Option<char>,
@@ -22,6 +24,7 @@ pub struct OptionSpec {
 }
 
 /// What an option takes, and within which limits.
+#[derive(Debug)]
 pub enum Takes {
     /// Nothing: a switch.
     Nothing,
@@ -35,6 +38,13 @@ pub enum Takes {
         min: i64,
         /// The largest allowed.
         max: i64,
+    },
+    /// A number, not only a whole one, above a limit.
+    Real {
+        /// The value's name in the usage.
+        name: &'static str,
+        /// What it has to be greater than.
+        above: f64,
     },
     /// Text with a grammar of its own.
     Text {
@@ -50,6 +60,13 @@ pub enum Takes {
         /// What is allowed, to go after "must be".
         allowed: &'static str,
     },
+}
+
+impl Takes {
+    /// Is it one that counts?
+    pub fn is_repetition(&self) -> bool {
+        matches!(self, Takes::Repetition)
+    }
 }
 
 /// The headings of the usage text and of the reference, in their order.
@@ -106,11 +123,19 @@ impl OptionSpec {
         }
     }
 
+    /// Its key in a configuration file: the long name with `_` for `-`, as the keys of `-o` are written.
+    pub fn key(&self) -> String {
+        self.long.replace('-', "_")
+    }
+
     /// The name of its value, if it takes one.
     pub fn value_name(&self) -> Option<&'static str> {
         match self.takes {
             Takes::Nothing | Takes::Repetition => None,
-            Takes::Integer { name, .. } | Takes::Text { name, .. } | Takes::List { name, .. } => Some(name),
+            Takes::Integer { name, .. }
+            | Takes::Real { name, .. }
+            | Takes::Text { name, .. }
+            | Takes::List { name, .. } => Some(name),
         }
     }
 
@@ -119,6 +144,7 @@ impl OptionSpec {
         match self.takes {
             Takes::Nothing | Takes::Repetition => String::new(),
             Takes::Integer { min, max, .. } => format!("a whole number from {min} to {max}"),
+            Takes::Real { above, .. } => format!("a number greater than {above}"),
             Takes::Text { allowed, .. } | Takes::List { allowed, .. } => allowed.to_string(),
         }
     }

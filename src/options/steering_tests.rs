@@ -1,11 +1,12 @@
 //! Tests of whole command lines that say which shard owns a key: what they mean, and each that is refused.
 
-use super::super::{Asked, Host, Machine, Protocol, parse};
+use super::super::{Asked, Given, Host, Machine, Protocol};
 use super::*;
 
 fn ask(line: &str) -> Result<Options, OptionError> {
     let machine = Machine { cores: vec![0, 1, 2, 3], sasl_users: None };
-    match parse(std::iter::once("ringcached").chain(line.split_whitespace()), &machine)? {
+    let words = std::iter::once("ringcached").chain(line.split_whitespace());
+    match Given::read(words, |_| panic!("no file is named"))?.asked(&machine)? {
         Asked::Serve(options) => Ok(*options),
         Asked::Show(text) => panic!("`{line}` shows {text}"),
     }

@@ -1,6 +1,8 @@
 //! Tests of whole command lines: every option with a good value, every limit with the sentence that refuses.
 
 use super::*;
+use std::ffi::OsString;
+use std::path::Path;
 
 /// Four cores and no users of -S, whatever the test runs on.
 fn machine() -> Machine {
@@ -12,7 +14,13 @@ fn ask(line: &str) -> Result<Asked, OptionError> {
 }
 
 fn ask_words(words: &[&str]) -> Result<Asked, OptionError> {
-    parse(std::iter::once("ringcached").chain(words.iter().copied()), &machine())
+    read(words)?.asked(&machine())
+}
+
+/// A command line without a file.
+fn read(words: &[&str]) -> Result<Given, OptionError> {
+    let no_file = |_: &Path| panic!("no file is named");
+    Given::read(std::iter::once("ringcached").chain(words.iter().copied()), no_file)
 }
 
 #[track_caller]
@@ -394,7 +402,7 @@ fn sasl_alone_needs_users_from_the_environment() {
     assert!(sentence.ends_with("in the environment variable MEMCACHED_SASL_PWDB"), "{sentence}");
     assert_eq!(status, 64);
     let machine = Machine { sasl_users: Some(PathBuf::from("/env")), ..machine() };
-    let ask = |line: &str| parse(std::iter::once("ringcached").chain(line.split(' ')), &machine);
+    let ask = |line: &str| read(&line.split(' ').collect::<Vec<_>>())?.asked(&machine);
     match ask("-S") {
         Ok(Asked::Serve(o)) => {
             assert_eq!(o.authentication, Some(Authentication::Sasl(PathBuf::from("/env"))));
@@ -462,5 +470,6 @@ fn what_is_no_option_is_refused_in_one_sentence() {
     }
     use std::os::unix::ffi::OsStringExt;
     let words = [OsString::from("ringcached"), OsString::from_vec(b"-u\xff".to_vec())];
-    assert_eq!(parse(words, &machine()), Err(OptionError::NotUtf8));
+    let given = Given::read(words, |_| panic!("no file is named"));
+    assert_eq!(given.err(), Some(OptionError::NotUtf8));
 }

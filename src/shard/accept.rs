@@ -53,7 +53,7 @@ impl Shard {
         }
         self.core.keyspace.counters.total_connections += 1;
         let settings = &self.core.settings;
-        if self.common.connections() + self.common_listeners >= settings.connections_max - 1 {
+        if self.common.connections() + self.common_listeners >= settings.live.connections_max() - 1 {
             if settings.refuse_when_full {
                 self.core.keyspace.counters.rejected_connections += 1;
                 return self.ring.refuse(fd, text::TOO_MANY_CONNECTIONS);
@@ -164,8 +164,8 @@ impl Shard {
     /// Accepts again after a rest, when there may be room.
     pub(super) fn accept_again(&mut self) {
         let Some((since, tried)) = self.accepting.resting else { return };
-        let full =
-            self.common.connections() + self.common_listeners >= self.core.settings.connections_max - 1;
+        let full = self.common.connections() + self.common_listeners
+            >= self.core.settings.live.connections_max() - 1;
         if self.accepting.armed != 0 || full || tried.elapsed() < REST || self.stopping {
             return;
         }

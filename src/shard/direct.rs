@@ -36,7 +36,7 @@ impl Shard {
             (conn.receive, conn.large) = (Receive::Direct, true);
             self.direct_bytes += fill.asked();
             // The idle clock must see that bytes come.
-            let low_water = if self.core.settings.idle_timeout_s > 0 { 1 } else { fill.low_water() };
+            let low_water = if self.core.settings.live.idle_timeout_s() > 0 { 1 } else { fill.low_water() };
             conn.set_low_water(low_water);
             return self.ring.receive_direct(index, conn.fd, fill);
         }

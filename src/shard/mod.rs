@@ -4,7 +4,7 @@
 //! loop, [`crowd`] what it does when more waits than was planned; [`partition`] says which shard owns a key and [`steering`] has the kernel say it; [`accept`] brings connections in, [`datagrams`]
 //! what comes over UDP, [`direct`] large values; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
-//! [`listing`] the one that lists keys; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! [`listing`] the one that lists keys; [`live`] are settings that change while it runs; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
 
 pub mod accept;
@@ -20,6 +20,7 @@ pub mod direct;
 pub mod execute;
 pub mod keyspace;
 pub mod listing;
+pub mod live;
 pub mod mesh;
 pub mod migrate;
 pub mod nodes;
@@ -79,6 +80,8 @@ pub struct Shard {
     crowd: crowd::Crowd,
     /// Connections that have moved to other shards lately.
     departures: migrate::Departures,
+    /// The limit of memory it has heard of last, over all shards.
+    limit_bytes_seen: u64,
     /// Where the idle check goes on.
     idle_check_at: u32,
     stopping: bool,

@@ -11,7 +11,6 @@ use crate::net::Listener;
 use crate::net::{DatagramSocket, listener};
 use crate::store::LimitError;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::Ordering;
 
 impl Shard {
     /// Does this shard's part of a call; what it has to say, if it is a report.
@@ -40,8 +39,9 @@ impl Shard {
     }
 
     /// A new limit for the store; as near as it comes to one that is too low.
-    fn limit_store(&mut self) -> Option<Part> {
-        let bytes = self.core.settings.limit_bytes.load(Ordering::Acquire) as usize / self.core.shards;
+    pub(super) fn limit_store(&mut self) -> Option<Part> {
+        self.limit_bytes_seen = self.core.settings.live.limit_bytes();
+        let bytes = self.limit_bytes_seen as usize / self.core.shards;
         let store = &mut self.core.keyspace.store;
         let result = match store.set_limit(bytes) {
             Err(LimitError::TooSmall { least_bytes, .. }) => store.set_limit(least_bytes),

@@ -1,12 +1,14 @@
 //! What all shards of a process share and only read: configuration, the hash's seeds, the clock's origin, and a few
 //! switches that any thread may throw.
 
+use super::live::Live;
 use super::nodes::Nodes;
 use super::snapshot::{Snapshot, Topic};
 use crate::options::{Partition, Protocol};
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The shard clock's first second; 1 is before the start.
@@ -34,14 +36,8 @@ pub struct Settings {
     pub prefix_delimiter: u8,
     /// Count by key prefix from the start (`-D`).
     pub count_prefixes: bool,
-    /// Requests a connection may run in one turn (`-R`).
-    pub requests_per_turn: u32,
-    /// Most connections at once, listeners included (`-c`).
-    pub connections_max: usize,
     /// Refuse connections beyond the limit at once, or leave them in the backlog (`-o no_maxconns_fast`).
     pub refuse_when_full: bool,
-    /// TCP connections idle for longer are closed; 0 is never (`-o idle_timeout`).
-    pub idle_timeout_s: u32,
     /// Bytes of log lines that may wait on a shard, and for a watcher (`-o worker_logbuf_size`, `-o watcher_logbuf_size`).
     pub worker_log_bytes: usize,
     /// See `worker_log_bytes`.
@@ -60,9 +56,8 @@ pub struct Settings {
     pub ring_failed: fn(usize, &std::io::Error),
     /// Where shards start counting time.
     pub started: Instant,
-    /// The limit of memory that was asked for last (`cache_memlimit`), over all shards. Each takes it from here when it is told
-    /// to look, so that all end with the same one in whatever order they hear of two.
-    pub limit_bytes: AtomicU64,
+    /// What changes while the server runs.
+    pub live: Arc<Live>,
     /// The server stops: no new connections, answer what has arrived.
     pub stopping: AtomicBool,
 }

@@ -222,6 +222,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
     let store = Store::new(&store).map_err(|e| e.to_string())?;
     common.set_ring_fd(id, ring.fd());
     let (out, inbound) = mesh;
+    let limit_bytes_seen = settings.live.limit_bytes();
     let mut core = Core {
         id,
         shards: plan.shards,
@@ -270,6 +271,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
         starved: Vec::new(),
         crowd: Default::default(),
         departures: Default::default(),
+        limit_bytes_seen,
         idle_check_at: 0,
         stopping: false,
         stop: Default::default(),

@@ -1,5 +1,5 @@
 //! The work that no request asked for, as tasks of the shard's executor with few shares: expiry and page moves in the store,
-//! and closing idle connections. Bounded steps; nothing runs while there is nothing to do.
+//! closing idle connections, and keeping to a limit of memory that has changed. Bounded steps; nothing runs while there is nothing to do.
 
 use super::Shard;
 use super::conn::{Life, Reason};
@@ -32,7 +32,11 @@ impl Shard {
     fn upkeep_step(&mut self) -> bool {
         self.core.keyspace.now_s = self.core.settings.now_s();
         let mut more = self.core.keyspace.store.background(self.core.keyspace.now_s, STORE_STEP);
-        if self.core.settings.idle_timeout_s > 0 {
+        if self.core.settings.live.limit_bytes() != self.limit_bytes_seen && self.limit_store().is_some() {
+            let (shard, bytes) = (self.core.id, self.limit_bytes_seen);
+            (self.core.settings.say)(&format!("shard {shard}: no memory for a limit of {bytes} bytes"));
+        }
+        if self.core.settings.live.idle_timeout_s() > 0 {
             more |= self.close_idle();
         }
         more
@@ -43,7 +47,7 @@ impl Shard {
         let end = self.conns.places().min(self.idle_check_at + IDLE_STEP);
         let mut closed = false;
         for index in self.idle_check_at..end {
-            let (now_s, limit_s) = (self.core.keyspace.now_s, self.core.settings.idle_timeout_s);
+            let (now_s, limit_s) = (self.core.keyspace.now_s, self.core.settings.live.idle_timeout_s());
             let Some(conn) = self.conns.get(index) else { continue };
             if conn.life == Life::Open
                 && conn.session.as_ref().is_none_or(|session| session.waits_for_client())

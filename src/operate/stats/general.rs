@@ -17,7 +17,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot])
     process(stats, reporter);
     connections(stats, reporter, shards, &c);
     commands(stats, &c, store);
-    if reporter.options.idle_timeout_s > 0 {
+    if reporter.live.idle_timeout_s() > 0 {
         stats.put("idle_kicks", c.idle_kicks);
     }
     let accepting = shards.iter().all(|shard| shard.accepting);
@@ -50,7 +50,7 @@ fn connections(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot], c: &
     let connections: usize = shards.iter().map(|shard| shard.connections).sum();
     let listeners: usize = shards.iter().map(|shard| shard.listeners).sum();
     let buffers: usize = shards.iter().map(|shard| shard.buffer_bytes).sum();
-    stats.put("max_connections", reporter.options.conn_limit);
+    stats.put("max_connections", reporter.live.connections_max());
     stats.put("curr_connections", connections);
     stats.put("total_connections", c.total_connections);
     if reporter.options.maxconns_fast {

@@ -10,7 +10,9 @@ mod shards;
 mod text;
 
 use crate::options::Options;
+use crate::shard::live::Live;
 use crate::shard::snapshot::{Snapshot, Topic};
+use std::sync::Arc;
 use std::time::Instant;
 use text::Stats;
 
@@ -27,13 +29,15 @@ pub struct Ports {
 pub struct Reporter {
     options: Options,
     ports: Ports,
+    /// In the place of the options that it has too.
+    live: Arc<Live>,
     started: Instant,
 }
 
 impl Reporter {
     /// For a server with these options, listening on these ports, started now.
-    pub fn new(options: Options, ports: Ports) -> Reporter {
-        Reporter { options, ports, started: Instant::now() }
+    pub fn new(options: Options, ports: Ports, live: Arc<Live>) -> Reporter {
+        Reporter { options, ports, live, started: Instant::now() }
     }
 
     /// The text of a report, from the parts of all shards.

@@ -2,6 +2,7 @@
 
 use super::Reporter;
 use super::text::Stats;
+use crate::operate::log;
 use crate::options::{Authentication, Listen, Protocol};
 use crate::shard::snapshot::Snapshot;
 
@@ -35,11 +36,11 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, current: &Current) {
     let on = |yes: bool| if yes { "on" } else { "off" };
     let yes = |yes: bool| if yes { "yes" } else { "no" };
     stats.put("maxbytes", current.limit_bytes);
-    stats.put("maxconns", o.conn_limit);
+    stats.put("maxconns", reporter.live.connections_max());
     stats.put("tcpport", reporter.ports.tcp);
     stats.put("udpport", reporter.ports.udp);
     stats.put("inter", o.interfaces.as_deref().unwrap_or("NULL"));
-    stats.put("verbosity", o.verbosity);
+    stats.put("verbosity", log::verbosity());
     stats.put("oldest", 0);
     stats.put("evictions", on(o.evict));
     stats.put("domain_socket", socket);
@@ -51,7 +52,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, current: &Current) {
     stats.put("num_threads_per_udp", if o.udp.is_empty() { 0 } else { current.shards });
     stats.put("stat_key_prefix", char::from(o.prefix_delimiter));
     stats.put("detail_enabled", yes(current.counts_prefixes));
-    stats.put("reqs_per_event", o.requests_per_turn);
+    stats.put("reqs_per_event", reporter.live.requests_per_turn());
     stats.put("cas_enabled", yes(o.cas));
     stats.put("tcp_backlog", o.backlog);
     stats.put("binding_protocol", protocol_name(o.protocol));
@@ -84,7 +85,7 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, current: &Current) {
     }
     stats.put("temp_lru", "no");
     stats.put("temporary_ttl", 0);
-    stats.put("idle_timeout", o.idle_timeout_s);
+    stats.put("idle_timeout", reporter.live.idle_timeout_s());
     stats.put("watcher_logbuf_size", o.watcher_log_bytes);
     stats.put("worker_logbuf_size", o.worker_log_bytes);
     stats.put("read_buf_mem_limit", 0);
@@ -133,13 +134,16 @@ fn authentication_values(authentication: Option<&Authentication>) -> (bool, Stri
 mod tests {
     use super::*;
     use crate::operate::stats::Ports;
-    use crate::options::{self, Asked, Machine};
+    use crate::options::{Asked, Given, Machine};
+    use crate::shard::live::Live;
+    use std::sync::Arc;
 
     /// The value of each of `names` for this command line.
     fn values(line: &str, ports: Ports, names: &str) -> Vec<String> {
         let machine = Machine { cores: vec![0, 1], sasl_users: Some("/env".into()) };
         let words = std::iter::once("ringcached").chain(line.split_whitespace());
-        let Ok(Asked::Serve(options)) = options::parse(words, &machine) else {
+        let given = Given::read(words, |_| panic!("no file is named"));
+        let Ok(Asked::Serve(options)) = given.and_then(|given| given.asked(&machine)) else {
             panic!("`{line}` is refused")
         };
         let mut stats = Stats::default();
@@ -148,7 +152,8 @@ mod tests {
             limit_bytes: options.memory_limit_bytes,
             counts_prefixes: options.count_prefixes,
         };
-        write(&mut stats, &Reporter::new(*options, ports), &current);
+        let live = Arc::new(Live::new(1024, 20, 0, 0));
+        write(&mut stats, &Reporter::new(*options, ports, live), &current);
         let text = String::from_utf8(stats.end()).unwrap();
         let value = |name: &str| {
             let start = format!("STAT {name} ");

@@ -10,14 +10,13 @@ use crate::shard::listing::Style;
 use crate::shard::nodes::Nodes;
 use crate::shard::snapshot::Topic;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
 
 impl Session {
     /// Does what `admin` asks for; with `noreply` says nothing.
     pub(super) fn admin(&mut self, core: &mut Core, admin: Admin, noreply: bool, used: usize) -> Step {
         match admin {
             Admin::MemoryLimit { mib } => {
-                core.settings.limit_bytes.store(u64::from(mib) << 20, Ordering::Release);
+                core.settings.live.set_limit_bytes(u64::from(mib) << 20);
                 self.call(core, Call::Limit, Manner::Text { noreply }, used)
             }
             // They answer without end, and who asked may be somebody else's name.

@@ -276,7 +276,7 @@ impl Session {
     }
 
     fn run(&mut self, core: &mut Core, data: &[u8]) -> (usize, Stop) {
-        self.requests_left = core.settings.requests_per_turn;
+        self.requests_left = core.settings.live.requests_per_turn();
         self.keys_left = KEYS_PER_TURN;
         let (mut at, mut looked) = (0, 0);
         loop {

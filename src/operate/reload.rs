@@ -1,0 +1,147 @@
+//! SIGHUP: the configuration and the users file are read again. A configuration is checked as at the start and changes
+//! nothing if anything in it is wrong. Settings that a running server can change it changes; of the others the
+//! log says, at every SIGHUP, that they wait for a restart.
+
+use std::sync::Arc;
+
+use super::config::Source;
+use super::limits;
+use super::log::{self, Level};
+use super::users::Users;
+use crate::options::{Asked, Change, Given, OptionError, Options};
+use crate::shard::live::Live;
+
+/// What SIGHUP works on.
+pub struct Reload {
+    source: Source,
+    /// What was asked for at the start. What cannot change live is compared with it.
+    started: Given,
+    /// What was asked for last. What changes live is compared with it, so that a change by `cache_memlimit` or `verbosity`
+    /// stays until the setting itself changes.
+    current: Given,
+    live: Arc<Live>,
+    users: Option<Arc<Users>>,
+    shards: usize,
+    /// The highest limit of memory that was prepared for, over all shards, in bytes.
+    limit_max_bytes: usize,
+}
+
+impl Reload {
+    /// For a server of so many shards that was started with `started`.
+    pub fn new(
+        source: Source,
+        started: Given,
+        live: Arc<Live>,
+        users: Option<Arc<Users>>,
+        shards: usize,
+        limit_max_bytes: usize,
+    ) -> Reload {
+        let current = started.clone();
+        Reload { source, started, current, live, users, shards, limit_max_bytes }
+    }
+
+    /// Reads again what may have changed, and says what that means.
+    pub fn run(&mut self) {
+        if !self.current.has_file() && self.users.is_none() {
+            return log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
+        }
+        if self.current.has_file() {
+            match self.ask() {
+                Ok((given, options)) => self.change(given, &options),
+                Err(error) => say(format_args!("{error}; the settings are the same as before")),
+            }
+        }
+        match self.users.as_deref().map(Users::reload) {
+            None => {}
+            Some(Ok(count)) => say(format_args!("{count} users are known now")),
+            Some(Err(error)) => say(format_args!("{error}; the users are the same as before")),
+        }
+    }
+
+    /// What is asked for now, checked as at the start.
+    fn ask(&self) -> Result<(Given, Options), OptionError> {
+        let given = self.source.read()?;
+        match given.asked(&self.source.machine)? {
+            Asked::Serve(options) => Ok((given, *options)),
+            // Questions are on the command line, and so were answered at the start.
+            Asked::Show(text) => Err(OptionError::Conflict(text)),
+        }
+    }
+
+    fn change(&mut self, given: Given, options: &Options) {
+        let live = given.changes_since(&self.current).into_iter().filter(|change| change.key.is_live());
+        let fixed = given.changes_since(&self.started).into_iter().filter(|change| !change.key.is_live());
+        let (live, fixed): (Vec<Change>, Vec<Change>) = (live.collect(), fixed.collect());
+        if live.is_empty() && fixed.is_empty() {
+            say(format_args!("the configuration is what it was"));
+        }
+        for change in live {
+            let Change { key, old, new } = &change;
+            match self.apply(&key.name(), options) {
+                Ok(()) => say(format_args!("{}: {old} -> {new}", key.name())),
+                Err(reason) => say(format_args!("{}: {old} -> {new} is not possible: {reason}", key.name())),
+            }
+        }
+        for Change { key, old, new } in fixed {
+            say(format_args!(
+                "{}: {old} -> {new} does not change while it runs: restart to apply",
+                key.name()
+            ));
+        }
+        self.current = given;
+    }
+
+    /// Puts one setting in force; the reason if that is not possible.
+    fn apply(&self, key: &str, options: &Options) -> Result<(), String> {
+        match key {
+            "conn_limit" => {
+                limits::raise_open_files(options.conn_limit, self.shards)
+                    .map_err(|error| error.to_string())?;
+                self.live.set_connections_max(options.conn_limit);
+            }
+            "max_reqs_per_event" => self.live.set_requests_per_turn(options.requests_per_turn),
+            "memory_limit" if options.memory_limit_bytes > self.limit_max_bytes => {
+                return Err(format!(
+                    "at the start room was reserved for {} MiB: restart to apply",
+                    self.limit_max_bytes >> 20
+                ));
+            }
+            "memory_limit" => self.live.set_limit_bytes(options.memory_limit_bytes as u64),
+            "verbose" => log::set_verbosity(options.verbosity),
+            "extended.idle_timeout" => self.live.set_idle_timeout_s(options.idle_timeout_s),
+            other => return Err(format!("nothing in here changes `{other}`")),
+        }
+        Ok(())
+    }
+}
+
+fn say(text: std::fmt::Arguments<'_>) {
+    log::line(Level::Always, format_args!("SIGHUP: {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Key;
+
+    #[test]
+    fn every_live_key_can_be_applied() {
+        let source = Source::here();
+        let given = Given::read(["ringcached"], |_| panic!("no file is named")).unwrap();
+        let Ok(Asked::Serve(options)) = given.asked(&source.machine) else { panic!("defaults are refused") };
+        let live = Arc::new(Live::new(1, 1, 1, 1));
+        let limit_max_bytes = options.memory_limit_bytes;
+        let reload = Reload::new(source, given, live.clone(), None, 1, limit_max_bytes);
+        for key in Key::all().filter(|key| key.is_live()) {
+            assert_eq!(reload.apply(&key.name(), &options), Ok(()), "{}", key.name());
+        }
+        assert_eq!(live.connections_max(), options.conn_limit as usize);
+        assert_eq!(live.requests_per_turn(), options.requests_per_turn);
+        assert_eq!(live.idle_timeout_s(), options.idle_timeout_s);
+        assert_eq!(live.limit_bytes(), options.memory_limit_bytes as u64);
+        let more = Options { memory_limit_bytes: limit_max_bytes + 1, ..*options };
+        let reason = reload.apply("memory_limit", &more).unwrap_err();
+        assert!(reason.contains("restart to apply"), "{reason}");
+        assert!(reload.apply("port", &more).is_err());
+    }
+}
