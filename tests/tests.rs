@@ -28,6 +28,7 @@
 //! | `engines` | twemproxy, libmemcached and pymemcache over two machines: no hops, right values, machines that go and come |
 //! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
 //! | `compatibility` | every row of `docs/compatibility.md` is an example, and every example is run |
+//! | `tuning` | the checker and the scripts of tuning/ on machines made of files and in a network namespace; `docs/from-memcached.md` is complete |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers, speaks to them and holds them to what they promise (`promise`); `namespace` makes networks for them.
@@ -83,6 +84,7 @@ mod shard_ports;
 mod stats;
 mod steering;
 mod storage;
+mod tuning;
 mod udp;
 mod watch;
 
