@@ -120,7 +120,7 @@ fn sighup_changes_what_it_can_and_names_the_rest() {
     let (_directory, path) = file("threads = 2\nlisten = ['127.0.0.1']\nmemory_limit = 64\n");
     let mut server = serve(&path);
     let mut conn = server.connect();
-    let after = "threads = 1\nlisten = ['127.0.0.1']\nmemory_limit = 32\nconn_limit = 900\nverbose = 1\n\
+    let after = "threads = 1\nlisten = ['127.0.0.1']\nmemory_limit = 32\nconn_limit = 900\nverbose = 1\nlog_format = 'text'\n\
                  max_reqs_per_event = 7\ndisable_cas = true\n[extended]\nidle_timeout = 50\n";
     reload(
         &mut server,
@@ -134,6 +134,7 @@ fn sighup_changes_what_it_can_and_names_the_rest() {
         "memory_limit: 64 -> 32",
         "conn_limit: 1024 -> 900",
         "verbose: 0 -> 1",
+        "log_format: not set (journal where standard error is journald's, else text) -> \"text\"",
         "max_reqs_per_event: 20 -> 7",
         "extended.idle_timeout: 0 -> 50",
     ] {

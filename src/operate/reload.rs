@@ -48,13 +48,18 @@ impl Reload {
         if self.current.has_file() {
             match self.ask() {
                 Ok((given, options)) => self.change(given, &options),
-                Err(error) => say(format_args!("{error}; the settings are the same as before")),
+                Err(error) => log::line(
+                    Level::Error,
+                    format_args!("SIGHUP: {error}; the settings are the same as before"),
+                ),
             }
         }
         match self.users.as_deref().map(Users::reload) {
             None => {}
             Some(Ok(count)) => say(format_args!("{count} users are known now")),
-            Some(Err(error)) => say(format_args!("{error}; the users are the same as before")),
+            Some(Err(error)) => {
+                log::line(Level::Error, format_args!("SIGHUP: {error}; the users are the same as before"))
+            }
         }
     }
 
@@ -79,7 +84,10 @@ impl Reload {
             let Change { key, old, new } = &change;
             match self.apply(&key.name(), options) {
                 Ok(()) => say(format_args!("{}: {old} -> {new}", key.name())),
-                Err(reason) => say(format_args!("{}: {old} -> {new} is not possible: {reason}", key.name())),
+                Err(reason) => log::line(
+                    Level::Warning,
+                    format_args!("SIGHUP: {}: {old} -> {new} is not possible: {reason}", key.name()),
+                ),
             }
         }
         for Change { key, old, new } in fixed {
@@ -99,6 +107,7 @@ impl Reload {
                     .map_err(|error| error.to_string())?;
                 self.live.set_connections_max(options.conn_limit);
             }
+            "log_format" => log::set_format(options.log_format),
             "max_reqs_per_event" => self.live.set_requests_per_turn(options.requests_per_turn),
             "memory_limit" if options.memory_limit_bytes > self.limit_max_bytes => {
                 return Err(format!(
@@ -115,6 +124,8 @@ impl Reload {
     }
 }
 
+/// Lines of one caller are bounded, so each says its own.
+#[track_caller]
 fn say(text: std::fmt::Arguments<'_>) {
     log::line(Level::Always, format_args!("SIGHUP: {text}"));
 }
@@ -132,7 +143,9 @@ mod tests {
         let live = Arc::new(Live::new(1, 1, 1, 1));
         let limit_max_bytes = options.memory_limit_bytes;
         let reload = Reload::new(source, given, live.clone(), None, 1, limit_max_bytes);
-        for key in Key::all().filter(|key| key.is_live()) {
+        // What the log is told is one for the whole process, and another test looks at it; tests/config.rs has these.
+        let is_of_log = |key: &Key| ["log_format", "verbose"].contains(&key.name().as_str());
+        for key in Key::all().filter(|key| key.is_live() && !is_of_log(key)) {
             assert_eq!(reload.apply(&key.name(), &options), Ok(()), "{}", key.name());
         }
         assert_eq!(live.connections_max(), options.conn_limit as usize);

@@ -25,8 +25,8 @@ const VERBOSITY_MAX: i64 = 3;
 const NO_SETTINGS: [&OptionSpec; 6] = [&CONFIG, &PRINT_CONFIG, &EXTENDED, &HELP, &VERSION, &LICENSE];
 
 /// The settings that a running server changes at SIGHUP; `operate::reload` does.
-const LIVE: [&str; 5] =
-    ["conn_limit", "max_reqs_per_event", "memory_limit", "verbose", "extended.idle_timeout"];
+const LIVE: [&str; 6] =
+    ["conn_limit", "log_format", "max_reqs_per_event", "memory_limit", "verbose", "extended.idle_timeout"];
 
 /// A key of a configuration file.
 #[derive(Clone, Copy, Debug)]
