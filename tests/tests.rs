@@ -28,7 +28,8 @@
 //! | `engines` | twemproxy, libmemcached and pymemcache over two machines: no hops, right values, machines that go and come |
 //! | `clients` | people's clients in nine languages, web servers with their cache here, libmemcached's `memccapable` |
 //! | `compatibility` | every row of `docs/compatibility.md` is an example, and every example is run |
-//! | `tuning` | the checker and the scripts of tuning/ on machines made of files and in a network namespace; `docs/from-memcached.md` is complete |
+//! | `tuning` | the checker and the scripts of tuning/ on machines made of files and in a network namespace |
+//! | `from_memcached` | `docs/from-memcached.md` names every option of memcached |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
 //! `harness` starts servers, speaks to them and holds them to what they promise (`promise`); `namespace` makes networks for them.
@@ -72,6 +73,7 @@ mod datagram;
 mod discovery;
 mod expiry;
 mod framing;
+mod from_memcached;
 mod large;
 mod limits;
 mod login;

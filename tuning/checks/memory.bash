@@ -5,7 +5,7 @@ check_huge_pages() {
         unknown "transparent huge pages" "no /sys/kernel/mm/transparent_hugepage/enabled"
     elif [[ $REPLY == *"[never]"* ]]; then
         costs "transparent huge pages" "$REPLY" \
-            "random gets of small items take more of a core: 0.72 and 0.95 times the requests per CPU second in two runs (benches/machine-settings pages)" \
+            "random gets of small items take more of a core: 0.72 to 0.95 times the requests per CPU second in three runs (benches/machine-settings pages)" \
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
     else
         good "transparent huge pages" "$REPLY: item memory asks for them"
