@@ -127,12 +127,11 @@ impl Courier<'_> {
                     self.transfer = None;
                     thread::sleep(pause);
                 }
-                Err(lost @ Failure::Lost { .. }) => {
-                    return Err(lost).with_context(|| {
-                        format!(
-                            "given up after {TRIES_MAX} tries; see that the server runs, then run this again"
-                        )
-                    });
+                Err(lost @ Failure::Lost { .. }) if self.has_met => {
+                    let what = format!(
+                        "given up after {TRIES_MAX} tries; when both servers run, run this again for the rest"
+                    );
+                    return Err(lost).context(what);
                 }
                 Err(failure) => return Err(failure.into()),
             }
