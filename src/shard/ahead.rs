@@ -12,6 +12,9 @@ use crate::protocol::Ahead;
 /// Keys fetched in one go: about as many cache misses as a core has under way at once.
 const KEYS_MAX: usize = 16;
 
+/// Bytes of input looked at in one go.
+const LOOK_BYTES_MAX: usize = 4096;
+
 /// Hashes of keys whose buckets are on their way.
 #[derive(Default)]
 struct Batch {
@@ -43,17 +46,15 @@ impl Batch {
 /// Looks at the requests in `input`; returns how many of its bytes need no look any more. `in_keys`: it starts inside the keys
 /// of a retrieval.
 pub fn fetch_requests(core: &Core, input: &[u8], in_keys: bool) -> usize {
+    let input = &input[..input.len().min(LOOK_BYTES_MAX)];
     let alone = !in_keys && memchr::memchr(b'\n', input).is_none_or(|end| end + 1 == input.len());
     if alone {
         return input.len(); // nothing to overlap with
     }
     let mut ahead = Ahead::new(input, in_keys);
     let mut batch = Batch::default();
-    while !batch.is_full()
-        && let Some(key) = ahead.next()
-    {
-        batch.add(core, key);
-    }
+    // Keys of peers count too: a session may come here again with the same input.
+    ahead.by_ref().take(KEYS_MAX).for_each(|key| batch.add(core, key));
     batch.fetch_items(core);
     // What a bound has cut short is looked at again; at least something was.
     (input.len() - ahead.rest_len()).max(1)
