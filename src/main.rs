@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::probe;
 use ringcached::operate::config::Source;
@@ -240,6 +240,7 @@ fn settings(
         refuse_when_full: options.maxconns_fast,
         worker_log_bytes: options.worker_log_bytes,
         watcher_log_bytes: options.watcher_log_bytes,
+        slow_log: Duration::from_micros(options.slow_log_us.into()),
         set_verbosity: log::set_verbosity,
         say: |words| log::line(Level::Verbose, format_args!("{words}")),
         shutdown: signals::stop_this_process,
@@ -250,7 +251,7 @@ fn settings(
         stopping: AtomicBool::new(false),
         report: {
             let reporter = Reporter::new(options, ports, live);
-            Box::new(move |topic, shards| reporter.render(topic, shards))
+            Box::new(move |query, shards| reporter.render(query, shards))
         },
     }
 }

@@ -22,6 +22,7 @@
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
 //! | `stats` | every `stats` command: names, order, true values |
+//! | `telemetry` | `stats latency`, `slowlog`, `hotkeys`, `bigkeys`: what is slow, hot and big |
 //! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
@@ -86,6 +87,7 @@ mod shard_ports;
 mod stats;
 mod steering;
 mod storage;
+mod telemetry;
 mod tuning;
 mod udp;
 mod watch;

@@ -108,6 +108,8 @@ pub struct Options {
     pub prefix_delimiter: u8,
     /// Requests are counted by prefix from the start, without waiting for `stats detail on`: `-D`.
     pub count_prefixes: bool,
+    /// Requests that take so many microseconds are remembered, 0 = none: `--slow-log`.
+    pub slow_log_us: u32,
     /// What may wait to be sent to one watcher, in bytes: `-o watcher_logbuf_size`.
     pub watcher_log_bytes: usize,
     /// What a shard may have logged and not yet handed to the watchers, in bytes: `-o worker_logbuf_size`.

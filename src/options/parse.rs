@@ -154,6 +154,7 @@ impl Given {
             allow_watch: !self.is_on(&DISABLE_WATCH),
             prefix_delimiter: self.prefix_delimiter()?,
             count_prefixes: self.text(&PREFIX_DELIMITER).is_some(),
+            slow_log_us: self.unsigned(&SLOW_LOG, 0)?,
             watcher_log_bytes: extended.watcher_log_bytes,
             worker_log_bytes: extended.worker_log_bytes,
             user: self.nonempty(&USER)?,

@@ -51,6 +51,7 @@ pub const TABLE: &[&OptionSpec] = &[
     &DISABLE_DUMPING,
     &DISABLE_WATCH,
     &PREFIX_DELIMITER,
+    &SLOW_LOG,
     &USER,
     &DAEMON,
     &PIDFILE,
@@ -124,7 +125,8 @@ pub const DISABLE_DUMPING: OptionSpec = OptionSpec {
     category: Category::Commands,
     default: "",
     summary: "refuse commands that list keys",
-    details: "They are `lru_crawler metadump`, `lru_crawler mgdump`, `stats cachedump` and `stats detail`.",
+    details: "They are `lru_crawler metadump`, `lru_crawler mgdump`, `stats cachedump`, `stats detail`, `stats slowlog`, \
+              `stats hotkeys` and `stats bigkeys`.",
 };
 
 /// `-W`
@@ -147,6 +149,18 @@ pub const PREFIX_DELIMITER: OptionSpec = OptionSpec {
     default: "`:`, and nothing is counted before `stats detail on`",
     summary: "count requests by key prefix, which ends at this character",
     details: "For `stats detail dump`. memcached has the letter only.",
+};
+
+/// `--slow-log`
+pub const SLOW_LOG: OptionSpec = OptionSpec {
+    short: None,
+    long: "slow-log",
+    takes: Takes::Integer { name: "usec", min: 0, max: 1_000_000_000 },
+    category: Category::Commands,
+    default: "0",
+    summary: "remember requests that took so many microseconds; 0 = none",
+    details: "The latest 64 of each shard, for `stats slowlog`: docs/operating.md. The clock is then looked at once for each \
+              batch of requests of a connection, which is why it is off unless asked for.",
 };
 
 /// `-u`
@@ -342,6 +356,7 @@ mod tests {
             &SOURCE_PORT,
             &ADVERTISE,
             &LOG_FORMAT,
+            &SLOW_LOG,
         ] {
             assert_eq!(spec.short, None);
         }

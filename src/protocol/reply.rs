@@ -98,10 +98,12 @@ pub mod text {
     /// `watch`.
     pub const WATCH_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR watch commands not allowed\r\n";
     pub const TOO_MANY_WATCHERS: &[u8] = b"WATCHER_TOO_MANY log watcher limit reached\r\n";
-    /// `stats detail`, `stats cachedump`.
+    /// `stats detail`, `stats cachedump`, and the lists of keys that are slow, hot or big.
     pub const DETAIL_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats detail not allowed\r\n";
     pub const DETAIL_USAGE: &[u8] = b"CLIENT_ERROR usage: stats detail on|off|dump\r\n";
     pub const CACHEDUMP_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats cachedump not allowed\r\n";
+    pub const KEY_LISTS_NOT_ALLOWED: &[u8] =
+        b"CLIENT_ERROR stats slowlog, hotkeys and bigkeys not allowed\r\n";
     pub const BAD_LINE: &[u8] = b"CLIENT_ERROR bad command line\r\n";
     pub const ILLEGAL_SLAB_ID: &[u8] = b"CLIENT_ERROR Illegal slab id\r\n";
 }

@@ -8,9 +8,9 @@ use super::token::Tokens;
 /// What a `stats` asks for. Words beyond those named are ignored, `noreply` among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatsRequest<'a> {
-    /// `stats [word]`: a report by its word, empty for the general one. Whether there is such a report is for the caller
-    /// to know.
-    Report(&'a [u8]),
+    /// `stats [word [argument]]`: a report by its word, empty for the general one. Whether there is such a report, and what
+    /// the argument means to it, is for the caller to know.
+    Report(&'a [u8], &'a [u8]),
     /// `stats reset`: counters back to zero.
     Reset,
     /// `stats detail on`, `stats detail off`: whether requests are counted by prefix.
@@ -43,7 +43,7 @@ impl<'a> StatsRequest<'a> {
             },
             b"cachedump" if !limits.dumping_allowed => StatsRequest::Refused(text::CACHEDUMP_NOT_ALLOWED),
             b"cachedump" => cachedump(words).unwrap_or_else(StatsRequest::Refused),
-            word => StatsRequest::Report(word),
+            word => StatsRequest::Report(word, words.next().unwrap_or_default()),
         }
     }
 }
@@ -66,10 +66,11 @@ mod tests {
     #[test]
     fn words_ask_for_reports_and_dumps() {
         for (args, expected) in [
-            ("", Report(b"")),
-            ("  settings x", Report(b"settings")),
-            ("bogus noreply", Report(b"bogus")),
-            ("noreply", Report(b"noreply")),
+            ("", Report(b"", b"")),
+            ("  settings x", Report(b"settings", b"x")),
+            ("bogus noreply", Report(b"bogus", b"noreply")),
+            ("noreply", Report(b"noreply", b"")),
+            ("hotkeys  20 x", Report(b"hotkeys", b"20")),
             ("reset x", Reset),
             ("detail   on x", CountPrefixes(true)),
             ("detail off noreply", CountPrefixes(false)),
@@ -103,6 +104,6 @@ mod tests {
             let refused = Refused(b"CLIENT_ERROR stats cachedump not allowed\r\n");
             assert_eq!(StatsRequest::parse(args.as_bytes(), &limits), refused, "{args}");
         }
-        assert_eq!(StatsRequest::parse(b"items", &limits), Report(b"items"));
+        assert_eq!(StatsRequest::parse(b"items", &limits), Report(b"items", b""));
     }
 }

@@ -6,9 +6,10 @@
 use super::core::Core;
 use super::listing::{Listed, ListingStep};
 use super::mesh::wire::{Ask, Ticket};
-use super::snapshot::{Snapshot, Topic};
+use super::snapshot::{Query, Snapshot, Topic};
 use crate::protocol::binary::{HEADER_LEN, Status, Tag, reply};
 use crate::protocol::reply::text;
+use crate::store::LargestWalk;
 use std::sync::Mutex;
 
 /// Calls of one shard's connections that may be outstanding; further ones wait. Their reports are memory of the heap.
@@ -22,7 +23,7 @@ pub enum Call {
     /// Set the counters back to zero.
     ResetStats,
     /// Report.
-    Stats(Topic),
+    Stats(Query),
     /// Count by key prefix, or not.
     Detail(bool),
     /// Keep to `Settings::limit_bytes`, which has changed.
@@ -47,7 +48,7 @@ impl Call {
         match self {
             Call::Flush(at_s) => [FLUSH, at_s.unwrap_or(0).into(), 0],
             Call::ResetStats => [RESET, 0, 0],
-            Call::Stats(topic) => [STATS, topic as u64, 0],
+            Call::Stats(Query { topic, rows }) => [STATS, topic as u64, rows.into()],
             Call::Detail(on) => [DETAIL, on.into(), 0],
             Call::Limit => [LIMIT, 0, 0],
             Call::Crawl => [CRAWL, 0, 0],
@@ -64,7 +65,10 @@ impl Call {
         match kind {
             FLUSH => Some(Call::Flush((first != 0).then_some(first as u32))),
             RESET => Some(Call::ResetStats),
-            STATS => Topic::numbered(first as u32).map(Call::Stats),
+            STATS => {
+                let topic = Topic::numbered(first as u32)?;
+                Some(Call::Stats(Query { topic, rows: second as u32 }))
+            }
             DETAIL => Some(Call::Detail(first != 0)),
             LIMIT => Some(Call::Limit),
             CRAWL => Some(Call::Crawl),
@@ -131,6 +135,15 @@ pub struct Todo {
     pub ticket: Ticket,
     /// What to do.
     pub call: Call,
+    /// Of one that is done in steps, the step it is at.
+    pub walk: Option<LargestWalk>,
+}
+
+impl Todo {
+    /// Not begun.
+    fn new(origin: usize, ticket: Ticket, call: Call) -> Todo {
+        Todo { origin, ticket, call, walk: None }
+    }
 }
 
 /// The calls of one shard. At most one per connection is pending, since a call holds up its connection.
@@ -158,7 +171,7 @@ impl Core {
         let recipients = call.recipients(self.shards);
         for to in recipients.clone() {
             if to == self.id {
-                self.calls.todo.push(Todo { origin: to, ticket, call });
+                self.calls.todo.push(Todo::new(to, ticket, call));
             } else {
                 let sent = self.out.ask(to, Ask::Call(ticket, words));
                 debug_assert!(sent, "room was checked");
@@ -180,7 +193,7 @@ impl Core {
     /// A peer wants this shard's part of a call.
     pub fn call_asked(&mut self, origin: usize, ticket: Ticket, words: [u64; 3]) {
         if let Some(call) = Call::decode(words) {
-            self.calls.todo.push(Todo { origin, ticket, call });
+            self.calls.todo.push(Todo::new(origin, ticket, call));
         }
     }
 
@@ -211,7 +224,7 @@ impl Core {
         }
         reports.sort_by_key(|report| report.shard);
         let words: Box<[u8]> = match done.call {
-            Call::Stats(topic) => (self.settings.report)(topic, &reports).into(),
+            Call::Stats(query) => (self.settings.report)(query, &reports).into(),
             Call::ResetStats => text::RESET.into(),
             Call::Limit if refused => text::MEMORY_LIMIT_NOT_ADJUSTED.into(),
             _ => text::OK.into(),
@@ -219,7 +232,9 @@ impl Core {
         let text = match (done.manner, done.call) {
             (Manner::Text { noreply: true }, _) => Box::default(),
             (Manner::Text { noreply: false }, _) => words,
-            (Manner::Packets(tag), Call::Stats(Topic::Detail)) => detail_packets(&words, tag),
+            (Manner::Packets(tag), Call::Stats(Query { topic: Topic::Detail, .. })) => {
+                detail_packets(&words, tag)
+            }
             (Manner::Packets(tag), Call::Stats(_)) => reply::stats_from_text(&words, tag).into(),
             (Manner::Packets(tag), _) if tag.suppresses(Status::Ok) => Box::default(),
             (Manner::Packets(tag), _) => {
@@ -252,7 +267,7 @@ mod tests {
             Call::Flush(None),
             Call::Flush(Some(77)),
             Call::ResetStats,
-            Call::Stats(Topic::Slabs),
+            Call::Stats(Query { topic: Topic::BigKeys, rows: 77 }),
             Call::Detail(true),
             Call::Limit,
             Call::Crawl,

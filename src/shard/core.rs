@@ -11,6 +11,7 @@ use super::mesh::wire::{Ask, Committed, Ticket};
 use super::partition;
 use super::request::{KeyRequest, OwnedRequest};
 use super::settings::Settings;
+use super::telemetry::Telemetry;
 use crate::net::BlockPool;
 use crate::protocol::Exptime;
 use crate::store::{Key, Pinned, Upload};
@@ -28,6 +29,8 @@ pub struct Core {
     pub out: Outbound,
     /// Send blocks.
     pub pool: BlockPool,
+    /// What is slow and hot.
+    pub telemetry: Telemetry,
     /// What was configured, for all shards.
     pub settings: Arc<Settings>,
     /// Commands of other shards' parts too, not yet answered.

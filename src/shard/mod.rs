@@ -4,7 +4,7 @@
 //! loop, [`crowd`] what it does when more waits than was planned; [`partition`] says which shard owns a key and [`steering`] has the kernel say it; [`accept`] brings connections in, [`datagrams`]
 //! what comes over UDP, [`direct`] large values; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
-//! [`listing`] the one that lists keys; [`live`] are settings that change while it runs; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! [`listing`] the one that lists keys; [`live`] are settings that change while it runs; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`telemetry`] notes what is slow and hot; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
 
 pub mod accept;
@@ -38,6 +38,7 @@ pub mod snapshot;
 pub mod start;
 pub mod steering;
 pub mod stop;
+pub mod telemetry;
 pub mod turn;
 pub mod upkeep;
 pub mod watch;

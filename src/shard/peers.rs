@@ -59,9 +59,10 @@ impl Shard {
             }
         };
         let conn = self.conns.of(ticket.conn, ticket.generation).filter(|conn| conn.life != Life::Dead);
-        let Some(mut session) = conn.and_then(|conn| conn.session.take()) else {
+        let Some((mut session, fd)) = conn.and_then(|conn| Some((conn.session.take()?, conn.fd))) else {
             return self.orphaned(peer, answer);
         };
+        self.core.keyspace.journal.asker_fd = fd;
         match answer {
             Answer::Reply(_, text, value) => session.answer(&mut self.core, ticket.slot, text, value),
             Answer::Reserved(_, result) => session.reserved(&mut self.core, result),
@@ -89,6 +90,7 @@ impl Shard {
                 core.keyspace.counters.cmd_for_peers += 1;
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let reply = execute(&mut core.keyspace, &request, wire::reply_room(room));
+                core.telemetry.ran_for_peer(request.key);
                 let value = reply.value.map(|value| Held { owner: core.id, value, line_end: reply.line_end });
                 let len = wire::finish_reply(room, ticket, reply.len, value);
                 core.out.answer_commit(peer, len);
@@ -106,6 +108,7 @@ impl Shard {
                 let Some(room) = core.out.answer_room(peer) else { return };
                 keys.journal.asker_fd = NO_FD; // the record has no room for it
                 let len = commit(keys, &request, upload, wire::reply_room(room));
+                core.telemetry.ran_for_peer(request.key);
                 let len = wire::finish_reply(room, ticket, len, None);
                 core.out.answer_commit(peer, len);
             }
@@ -117,15 +120,20 @@ impl Shard {
         }
     }
 
-    /// Does this shard's part of the calls that have come; one whose answer finds no room waits for the next turn.
+    /// Does this shard's part of the calls that have come; one whose answer finds no room, or that takes
+    /// several steps, goes on in the next turn.
     pub(super) fn perform_calls(&mut self) {
-        for todo in std::mem::take(&mut self.core.calls.todo) {
+        for mut todo in std::mem::take(&mut self.core.calls.todo) {
             let own = todo.origin == self.core.id;
             if !own && self.core.out.answer_room(todo.origin).is_none() {
                 self.core.calls.todo.push(todo);
                 continue;
             }
-            let part = self.perform(todo.call);
+            if !self.is_prepared(&mut todo) {
+                self.core.calls.todo.push(todo);
+                continue;
+            }
+            let part = self.perform(todo.call, todo.walk);
             if own {
                 if let Some(answered) = self.core.call_answered(todo.ticket, part) {
                     self.call_done(todo.ticket, answered);

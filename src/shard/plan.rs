@@ -20,6 +20,7 @@ use super::conn::Conn;
 use super::execute::{VALUE_COPY_MAX, words_max};
 use super::mesh;
 use super::session::SESSION_BYTES;
+use super::telemetry::TELEMETRY_BYTES;
 use crate::net::blocks::BlockPool;
 use crate::net::{DatagramBuffers, RingConfig};
 use crate::protocol::LINE_BUFFERED_MAX;
@@ -45,7 +46,7 @@ pub const RING: RingConfig = RingConfig { submissions: 1024, completions: 4096 }
 const BLOCKS_MIN: usize = 64;
 
 /// Send blocks that all shards share out among them.
-const BLOCKS_SHARED: usize = 704;
+const BLOCKS_SHARED: usize = 592;
 
 /// Bytes of requests, replies and texts that may wait in the sessions of each of `shards` shards before it is a crowd.
 fn waiting_bytes(shards: usize) -> usize {
@@ -82,6 +83,8 @@ pub struct Plan {
     pub waiting_bytes: usize,
     /// Bytes that may be in its receive buffers when one begins, and are put aside then.
     pub arriving_bytes: usize,
+    /// Bytes of its histograms, its log of slow requests and its summary of hot keys.
+    pub telemetry_bytes: usize,
     /// Bytes of its rings, executor and lists.
     pub loop_bytes: usize,
     /// Bytes of the files mapped into the process: the program and the libraries it needs.
@@ -128,6 +131,7 @@ impl Plan {
             datagram_bytes: if udp { DATAGRAM_BYTES } else { 0 },
             waiting_bytes: waiting_bytes(shards),
             arriving_bytes: receive_bytes,
+            telemetry_bytes: TELEMETRY_BYTES,
             loop_bytes: LOOP_BYTES,
             program_bytes,
             request_len_max: LINE_BUFFERED_MAX + words_max + VALUE_COPY_MAX,
@@ -142,6 +146,7 @@ impl Plan {
             + self.datagram_bytes
             + self.waiting_bytes
             + self.arriving_bytes
+            + self.telemetry_bytes
             + self.loop_bytes
     }
 
@@ -169,7 +174,7 @@ impl fmt::Display for Plan {
             f,
             "memory: {:.0} MiB for items (-m), {:.1} MiB for each of {} shards; fixed budget {:.1} MiB \
              (program {:.1}, heap {:.1}, and for each shard receive buffers {:.1}, send blocks {:.1}, mesh {:.1}, waiting \
-             requests and replies {:.1}, loop {:.1}",
+             requests and replies {:.1}, telemetry {:.1}, loop {:.1}",
             mib(self.limit_bytes),
             mib(self.store_bytes),
             self.shards,
@@ -180,6 +185,7 @@ impl fmt::Display for Plan {
             mib(self.block_bytes),
             mib(self.mesh_bytes),
             mib(self.waiting_bytes + self.arriving_bytes),
+            mib(self.telemetry_bytes),
             mib(self.loop_bytes),
         )?;
         if self.datagram_bytes > 0 {

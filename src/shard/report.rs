@@ -1,20 +1,28 @@
 //! A shard's part of a call, and its report about itself.
 
 use super::Shard;
-use super::calls::{Call, Part};
+use super::calls::{Call, Part, Todo};
 use super::conn::{Conn, Life};
 use super::datagrams::Datagrams;
 use super::prefixes::PrefixCounts;
-use super::snapshot::{ConnReport, Snapshot, Topic};
+use super::snapshot::{ConnReport, Query, Snapshot, Topic};
 use super::upkeep::STORE_STEP;
 use crate::net::Listener;
 use crate::net::{DatagramSocket, listener};
-use crate::store::LimitError;
+use crate::store::{LargestWalk, LimitError};
 use std::os::fd::AsRawFd;
 
 impl Shard {
+    /// A step towards what a call needs; true when all is there. Only the search for the largest items takes several.
+    pub(super) fn is_prepared(&mut self, todo: &mut Todo) -> bool {
+        let Call::Stats(Query { topic: Topic::BigKeys, rows: rows @ 1.. }) = todo.call else { return true };
+        let keys = &mut self.core.keyspace;
+        let walk = todo.walk.get_or_insert_with(|| LargestWalk::new(&keys.store, rows as usize));
+        keys.store.walk_largest(walk, STORE_STEP, keys.now_s)
+    }
+
     /// Does this shard's part of a call; what it has to say, if it is a report.
-    pub(super) fn perform(&mut self, call: Call) -> Option<Part> {
+    pub(super) fn perform(&mut self, call: Call, walk: Option<LargestWalk>) -> Option<Part> {
         let core = &mut self.core;
         match call {
             Call::Flush(at_s) => {
@@ -25,6 +33,7 @@ impl Shard {
             Call::ResetStats => {
                 core.keyspace.counters = Default::default();
                 core.keyspace.store.reset_counters();
+                core.telemetry.reset();
                 if let Some(prefixes) = &mut core.keyspace.prefixes {
                     prefixes.reset();
                 }
@@ -33,7 +42,7 @@ impl Shard {
             Call::Limit => return self.limit_store(),
             Call::Crawl => core.keyspace.store.crawl_soon(),
             Call::List(step) => return Some(Part::Listed(step.run(&mut core.keyspace))),
-            Call::Stats(topic) => return Some(Part::Report(Box::new(self.snapshot(topic)))),
+            Call::Stats(query) => return Some(Part::Report(Box::new(self.snapshot(query, walk)))),
         }
         None
     }
@@ -50,7 +59,14 @@ impl Shard {
         result.is_err().then_some(Part::Refused)
     }
 
-    fn snapshot(&self, topic: Topic) -> Snapshot {
+    fn snapshot(&mut self, query: Query, walk: Option<LargestWalk>) -> Snapshot {
+        let topic = query.topic;
+        let rows_of = |listed| if topic == listed { query.rows as usize } else { 0 };
+        let telemetry = &mut self.core.telemetry;
+        let hot_keys = telemetry.hot_keys.top(rows_of(Topic::HotKeys), telemetry.now_ns());
+        let telemetry = &self.core.telemetry;
+        let latency = if topic == Topic::Latency { telemetry.latency.report() } else { Vec::new() };
+        let (large_items, large_items_are_all) = walk.map(LargestWalk::result).unwrap_or_default();
         let store = &self.core.keyspace.store;
         let with_classes = matches!(topic, Topic::Items | Topic::Slabs);
         let classes = (1..=store.class_max()).filter(|_| with_classes);
@@ -69,6 +85,12 @@ impl Shard {
             counts_prefixes: self.core.keyspace.prefixes.as_ref().is_some_and(|prefixes| prefixes.counting),
             prefixes: if topic == Topic::Detail { self.prefix_counts() } else { Vec::new() },
             conns: if topic == Topic::Conns { self.conn_reports() } else { Vec::new() },
+            latency,
+            slow_requests: telemetry.slow_log.latest(rows_of(Topic::SlowLog)),
+            slow_requests_seen: telemetry.slow_log.seen(),
+            hot_keys,
+            large_items,
+            large_items_are_all,
             buffer_bytes: self.buffer_bytes,
         }
     }

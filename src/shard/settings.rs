@@ -3,19 +3,19 @@
 
 use super::live::Live;
 use super::nodes::Nodes;
-use super::snapshot::{Snapshot, Topic};
+use super::snapshot::{Query, Snapshot};
 use crate::options::{Partition, Protocol};
 use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The shard clock's first second; 1 is before the start.
 const CLOCK_STARTS_AT_S: u32 = 2;
 
 /// Renders a report from the parts of all shards, in order of shards.
-pub type Report = dyn Fn(Topic, &[Snapshot]) -> Vec<u8> + Send + Sync;
+pub type Report = dyn Fn(Query, &[Snapshot]) -> Vec<u8> + Send + Sync;
 
 /// Whether this is the password of this user.
 pub type Users = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub watcher_log_bytes: usize,
     /// What clients that look for servers are told, if there is TCP.
     pub nodes: Option<Nodes>,
+    /// Service time from which a request is in the slow log; 0 is none (`--slow-log`).
+    pub slow_log: Duration,
     /// Renders `stats`.
     pub report: Box<Report>,
     /// What `verbosity` does.
@@ -65,7 +67,12 @@ pub struct Settings {
 impl Settings {
     /// The shard clock now, in seconds.
     pub fn now_s(&self) -> u32 {
-        self.started.elapsed().as_secs() as u32 + CLOCK_STARTS_AT_S
+        self.second_at(self.started.elapsed())
+    }
+
+    /// The second of the shard clock so long after the start.
+    pub fn second_at(&self, since_start: Duration) -> u32 {
+        since_start.as_secs() as u32 + CLOCK_STARTS_AT_S
     }
 
     /// When an item with this expiration time dies, in the store's terms.

@@ -2,7 +2,11 @@
 
 use super::counters::Counters;
 use super::prefixes::PrefixCounts;
-use crate::store::{ClassStats, Footprint, StoreCounters};
+use super::telemetry::hot_keys::HotKey;
+use super::telemetry::latency::LatencyReport;
+use super::telemetry::slow_log::SlowRequest;
+use crate::protocol::number::parse_u32;
+use crate::store::{ClassStats, Footprint, LargeItem, StoreCounters};
 
 /// What a report is about: the word behind `stats`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +28,17 @@ pub enum Topic {
     Shards,
     /// `stats detail dump`
     Detail,
+    /// `stats latency`
+    Latency,
+    /// `stats slowlog`
+    SlowLog,
+    /// `stats hotkeys`
+    HotKeys,
+    /// `stats bigkeys`
+    BigKeys,
 }
 
-const TOPICS: [(Topic, &[u8]); 8] = [
+const TOPICS: [(Topic, &[u8]); 12] = [
     (Topic::General, b""),
     (Topic::Settings, b"settings"),
     (Topic::Items, b"items"),
@@ -35,6 +47,10 @@ const TOPICS: [(Topic, &[u8]); 8] = [
     (Topic::Conns, b"conns"),
     (Topic::Shards, b"shards"),
     (Topic::Detail, b"detail dump"),
+    (Topic::Latency, b"latency"),
+    (Topic::SlowLog, b"slowlog"),
+    (Topic::HotKeys, b"hotkeys"),
+    (Topic::BigKeys, b"bigkeys"),
 ];
 
 impl Topic {
@@ -46,6 +62,43 @@ impl Topic {
     /// By its number, for the mesh.
     pub fn numbered(n: u32) -> Option<Topic> {
         TOPICS.get(n as usize).map(|(topic, _)| *topic)
+    }
+
+    /// It is a list of requests or items with their keys, as long as is asked for.
+    pub fn lists_keys(self) -> bool {
+        matches!(self, Topic::SlowLog | Topic::HotKeys | Topic::BigKeys)
+    }
+}
+
+/// Rows of a list when nobody says how many.
+const ROWS_DEFAULT: u32 = 10;
+
+/// The most rows of a list: a report is memory of the heap, and a shard's part of it is made in one turn.
+pub const ROWS_MAX: u32 = 100;
+
+/// What is asked for: a report, and of a list how many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// What it is about.
+    pub topic: Topic,
+    /// The most rows, at most [`ROWS_MAX`].
+    pub rows: u32,
+}
+
+impl From<Topic> for Query {
+    fn from(topic: Topic) -> Query {
+        Query { topic, rows: ROWS_DEFAULT }
+    }
+}
+
+impl Query {
+    /// For a list of as many rows as `word` says, the usual number if it is empty; nothing if it is no number. For any other
+    /// report the word does not matter.
+    pub fn with_rows(topic: Topic, word: &[u8]) -> Option<Query> {
+        if word.is_empty() || !topic.lists_keys() {
+            return Some(topic.into());
+        }
+        parse_u32(word).map(|rows| Query { topic, rows: rows.min(ROWS_MAX) })
     }
 }
 
@@ -97,6 +150,18 @@ pub struct Snapshot {
     pub prefixes: Vec<(Box<[u8]>, PrefixCounts)>,
     /// Its connections, for `stats conns`.
     pub conns: Vec<ConnReport>,
+    /// Service times, for `stats latency`.
+    pub latency: LatencyReport,
+    /// Its latest slow requests, for `stats slowlog`.
+    pub slow_requests: Vec<SlowRequest>,
+    /// How many slow requests there were.
+    pub slow_requests_seen: u64,
+    /// Its keys that are asked for most, for `stats hotkeys`.
+    pub hot_keys: Vec<HotKey>,
+    /// Its largest items, for `stats bigkeys`.
+    pub large_items: Vec<LargeItem>,
+    /// None can be larger than those.
+    pub large_items_are_all: bool,
     /// Bytes of receive buffers, send blocks and queues of the mesh it may use.
     pub buffer_bytes: usize,
 }

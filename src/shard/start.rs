@@ -9,6 +9,7 @@ use super::execute::VALUE_COPY_MAX;
 use super::keyspace::Keyspace;
 use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RING, receive_buffers};
 use super::settings::Settings;
+use super::telemetry::Telemetry;
 use super::watch::Journal;
 use super::watch::hub::Hub;
 use super::{Shard, mesh, park, turn, upkeep};
@@ -237,6 +238,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
         },
         out,
         pool,
+        telemetry: Telemetry::new(settings.started, settings.slow_log),
         settings,
         calls: Calls::default(),
         said: Vec::new(),

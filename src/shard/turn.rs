@@ -43,7 +43,9 @@ impl Shard {
     pub fn turn(&mut self, wait: Option<Duration>) -> std::io::Result<Turn> {
         self.common.pulse.beat(self.core.id);
         self.enter(wait)?;
-        self.core.keyspace.now_s = self.core.settings.now_s();
+        let since_start = self.core.settings.started.elapsed();
+        self.core.keyspace.now_s = self.core.settings.second_at(since_start);
+        self.core.telemetry.turn_begins(since_start);
         self.follow_watchers();
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events);
@@ -60,6 +62,7 @@ impl Shard {
         self.events = events;
         busy |= self.resume_queued();
         busy |= self.hear_peers();
+        self.core.telemetry.turn_ends();
         self.perform_calls();
         self.send_replies(busy);
         if self.follow_crowd() {

@@ -7,11 +7,12 @@ mod general;
 mod prefixes;
 mod settings;
 mod shards;
+mod telemetry;
 mod text;
 
 use crate::options::Options;
 use crate::shard::live::Live;
-use crate::shard::snapshot::{Snapshot, Topic};
+use crate::shard::snapshot::{Query, Snapshot, Topic};
 use std::sync::Arc;
 use std::time::Instant;
 use text::Stats;
@@ -41,9 +42,9 @@ impl Reporter {
     }
 
     /// The text of a report, from the parts of all shards.
-    pub fn render(&self, topic: Topic, shards: &[Snapshot]) -> Vec<u8> {
+    pub fn render(&self, query: Query, shards: &[Snapshot]) -> Vec<u8> {
         let mut stats = Stats::default();
-        match topic {
+        match query.topic {
             Topic::General => general::write(&mut stats, self, shards),
             Topic::Settings => settings::write(&mut stats, self, &settings::Current::of(shards)),
             Topic::Items => classes::write_items(&mut stats, shards),
@@ -53,6 +54,12 @@ impl Reporter {
             Topic::Conns => shards::write_conns(&mut stats, shards),
             Topic::Shards => shards::write_shards(&mut stats, shards),
             Topic::Detail => return prefixes::render(shards),
+            Topic::Latency => telemetry::write_latency(&mut stats, shards),
+            Topic::SlowLog => {
+                telemetry::write_slow_log(&mut stats, self.options.slow_log_us, shards, query.rows)
+            }
+            Topic::HotKeys => telemetry::write_hot_keys(&mut stats, shards, query.rows),
+            Topic::BigKeys => telemetry::write_big_keys(&mut stats, shards, query.rows),
         }
         stats.end()
     }

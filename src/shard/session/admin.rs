@@ -8,7 +8,7 @@ use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
 use crate::shard::listing::Style;
 use crate::shard::nodes::Nodes;
-use crate::shard::snapshot::Topic;
+use crate::shard::snapshot::{Query, Topic};
 use std::net::IpAddr;
 
 impl Session {
@@ -78,13 +78,23 @@ impl Session {
     /// `stats`
     pub(super) fn stats(&mut self, core: &mut Core, args: &[u8], used: usize) -> Step {
         let call = match StatsRequest::parse(args, &core.settings.limits) {
-            StatsRequest::Report(word) => match Topic::named(word) {
-                Some(topic) => Call::Stats(topic),
+            StatsRequest::Report(word, argument) => match Topic::named(word) {
                 None => return self.reply(core, text::ERROR, used),
+                // A long answer, and who asked may be somebody else's name.
+                Some(topic) if topic.lists_keys() && self.standing.datagram => {
+                    return self.reply(core, text::ERROR, used);
+                }
+                Some(topic) if topic.lists_keys() && !core.settings.limits.dumping_allowed => {
+                    return self.reply(core, text::KEY_LISTS_NOT_ALLOWED, used);
+                }
+                Some(topic) => match Query::with_rows(topic, argument) {
+                    Some(query) => Call::Stats(query),
+                    None => return self.reply(core, text::BAD_FORMAT, used),
+                },
             },
             StatsRequest::Reset => Call::ResetStats,
             StatsRequest::CountPrefixes(on) => Call::Detail(on),
-            StatsRequest::Prefixes => Call::Stats(Topic::Detail),
+            StatsRequest::Prefixes => Call::Stats(Topic::Detail.into()),
             StatsRequest::CacheDump { .. } if self.standing.datagram => {
                 return self.reply(core, text::ERROR, used);
             }

@@ -28,6 +28,7 @@ use super::execute::{REPLY_USUAL, execute};
 use super::mesh::held::Held;
 use super::mesh::wire::Ticket;
 use super::request::{KeyRequest, Op};
+use super::telemetry::SentAway;
 use crate::net::Outbox;
 use crate::protocol::LongGet;
 use crate::protocol::reply::text;
@@ -119,6 +120,7 @@ pub struct Session {
     counted: usize,     // of this session in `Core::waiting_bytes`
     requests_left: u32, // of this turn, in requests (-R)
     keys_left: u32,     // of this turn, in keys
+    rest_len: usize,    // of what the step under way was given
 }
 
 /// What a step did: bytes of input used, and a reason to stop if there is one.
@@ -290,6 +292,7 @@ impl Session {
             if at >= looked && matches!(self.mode, Mode::Start | Mode::Keys { .. }) {
                 looked = at + fetch_requests(core, rest, matches!(self.mode, Mode::Keys { .. }));
             }
+            self.rest_len = rest.len();
             let step = match self.mode {
                 Mode::Start => self.request(core, rest),
                 Mode::Keys { keys, op, expires_s } => self.key(core, rest, (keys, op, expires_s)),
@@ -369,25 +372,38 @@ impl Session {
             let Some(room) = self.out.space(&mut core.pool, REPLY_USUAL) else {
                 return Step::stop(Stop::WaitOwn);
             };
+            core.telemetry.begins();
             let reply = execute(&mut core.keyspace, request, &mut room[..REPLY_USUAL]);
             self.out.wrote(reply.len);
             if let Some(value) = core.held(reply.value, reply.line_end) {
                 self.push_value(value);
             }
+            self.ran(core, request, used);
         } else {
             // Behind others, longer than a block, or without one.
             if self.must_wait(core) {
                 return Step::stop(Stop::WaitOwn);
             }
+            core.telemetry.begins();
             let reply = execute(&mut core.keyspace, request, &mut core.scratch);
             let value = core.held(reply.value, reply.line_end);
             if reply.len > 0 {
                 self.slots.push(&core.scratch[..reply.len], value);
                 self.drain_slots(core);
             }
+            self.ran(core, request, used);
         }
         self.note_owner(core, owner);
         Step::on(used)
+    }
+
+    /// A request has run here, and the step that it was uses `used` bytes.
+    #[inline]
+    fn ran(&self, core: &mut Core, request: &KeyRequest<'_>, used: usize) {
+        if core.telemetry.attends() {
+            let ends_batch = self.rest_len <= used + b"\r\n".len();
+            core.telemetry.ran(request, ends_batch, core.keyspace.journal.asker_fd);
+        }
     }
 
     fn push_value(&mut self, value: Held) {
@@ -405,7 +421,7 @@ impl Session {
         }
         self.note_owner(core, owner);
         // Also without a reply: when a later reply leaves, this has been done, as on a server with one thread.
-        self.slots.open();
+        self.slots.open(core.telemetry.sent(request));
         Step::on(used)
     }
 
@@ -424,7 +440,7 @@ impl Session {
         if !core.start_call(self.next_ticket(), call, manner) {
             return Step::stop(Stop::WaitShared);
         }
-        self.slots.open();
+        self.slots.open(SentAway::UNTIMED);
         // What follows on this connection comes after the call on every shard.
         self.called = true;
         Step::on(used)
@@ -438,7 +454,9 @@ impl Session {
 
     /// An answer from a peer.
     pub fn answer(&mut self, core: &mut Core, slot: u32, words: &[u8], value: Option<Held>) {
-        self.slots.fill(slot, words, value);
+        if let Some(sent) = self.slots.fill(slot, words, value) {
+            core.telemetry.came_back(&sent, core.keyspace.journal.asker_fd);
+        }
         self.drain_slots(core);
     }
 
@@ -456,7 +474,7 @@ impl Session {
     pub fn drain_slots(&mut self, core: &mut Core) {
         let Session { slots, out, .. } = self;
         let mut leave = |slot: Slot, held: &[u8]| match slot {
-            Slot::Waiting => Err(slot),
+            Slot::Waiting(_) => Err(slot),
             Slot::Heap(bytes) => {
                 out.push_heap(bytes);
                 Ok(())

@@ -9,7 +9,7 @@ use crate::protocol::sasl;
 use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
 use crate::shard::request::{Form, KeyRequest, Op, Packet};
-use crate::shard::snapshot::Topic;
+use crate::shard::snapshot::{Query, Topic};
 
 /// Bytes of the longest answer that is not a keyed request's.
 const ANSWER_MAX: usize = reply::ERROR_LEN_MAX;
@@ -132,9 +132,8 @@ impl Session {
             b"reset" => Some(Call::ResetStats),
             b"detail on" => Some(Call::Detail(true)),
             b"detail off" => Some(Call::Detail(false)),
-            b"detail dump" => Some(Call::Stats(Topic::Detail)),
-            // A list of connections has no place in packets, in memcached neither.
-            _ => Topic::named(key).filter(|topic| *topic != Topic::Conns).map(Call::Stats),
+            b"detail dump" => Some(Call::Stats(Topic::Detail.into())),
+            _ => report_of(key, core.settings.limits.dumping_allowed).map(Call::Stats),
         };
         match call {
             Some(call) => self.call(core, call, Manner::Packets(tag), used),
@@ -172,6 +171,19 @@ fn op_of(verb: BinaryVerb) -> Op {
         BinaryVerb::Append => Op::Append,
         BinaryVerb::Prepend => Op::Prepend,
     }
+}
+
+/// The report that the words of a STAT ask for. A list of connections has no place in packets, in memcached neither.
+fn report_of(words: &[u8], keys_allowed: bool) -> Option<Query> {
+    let (word, argument) = match words.iter().position(|byte| *byte == b' ') {
+        Some(at) => (&words[..at], &words[at + 1..]),
+        None => (words, &b""[..]),
+    };
+    let topic = Topic::named(word)?;
+    let allowed = topic != Topic::Conns && (keys_allowed || !topic.lists_keys());
+    // Words behind other reports were never taken.
+    let fits = argument.is_empty() || topic.lists_keys();
+    (allowed && fits).then(|| Query::with_rows(topic, argument)).flatten()
 }
 
 /// A request that is an operation and a key.

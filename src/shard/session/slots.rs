@@ -5,6 +5,7 @@
 //! `held`, in the order in which it came.
 
 use crate::shard::mesh::held::Held;
+use crate::shard::telemetry::SentAway;
 use std::collections::VecDeque;
 
 /// Foreign requests of one connection that may be outstanding; further requests of it wait. Their answers may all be of
@@ -23,7 +24,7 @@ const SPARE_BYTES: usize = 2 * 1024;
 /// A reply to be.
 pub enum Slot {
     /// The answer is outstanding.
-    Waiting,
+    Waiting(SentAway),
     /// The text is `held[start..start + len]`, then `value` and a line end if there is one.
     Ready {
         /// Offset in `held`.
@@ -74,7 +75,7 @@ impl Slots {
 
     /// The front slot can leave.
     pub fn front_is_ready(&self) -> bool {
-        self.queue.front().is_some_and(|slot| !matches!(slot, Slot::Waiting))
+        self.queue.front().is_some_and(|slot| !matches!(slot, Slot::Waiting(_)))
     }
 
     /// Gives back memory that an unusual load has left.
@@ -91,18 +92,18 @@ impl Slots {
     }
 
     /// Opens a slot for an outstanding answer; returns its number.
-    pub fn open(&mut self) -> u32 {
+    pub fn open(&mut self, sent: SentAway) -> u32 {
         let number = self.next_number();
-        self.queue.push_back(Slot::Waiting);
+        self.queue.push_back(Slot::Waiting(sent));
         self.waiting += 1;
         number
     }
 
-    /// The answer of slot `number` has come.
-    pub fn fill(&mut self, number: u32, text: &[u8], value: Option<Held>) {
+    /// The answer of slot `number` has come; returns what was remembered of the request.
+    pub fn fill(&mut self, number: u32, text: &[u8], value: Option<Held>) -> Option<SentAway> {
         let start = self.hold(text);
         self.value_bytes += bytes_of(&value);
-        self.set(number, Slot::Ready { start, len: text.len(), value });
+        self.set(number, Slot::Ready { start, len: text.len(), value })
     }
 
     /// The answer of slot `number` has come, from the cold path.
@@ -110,11 +111,15 @@ impl Slots {
         self.set(number, Slot::Heap(text));
     }
 
-    fn set(&mut self, number: u32, slot: Slot) {
-        if let Some(place) = self.queue.get_mut(number.wrapping_sub(self.first) as usize) {
-            debug_assert!(matches!(place, Slot::Waiting));
-            *place = slot;
-            self.waiting -= 1;
+    fn set(&mut self, number: u32, slot: Slot) -> Option<SentAway> {
+        let place = self.queue.get_mut(number.wrapping_sub(self.first) as usize)?;
+        self.waiting -= 1;
+        match std::mem::replace(place, slot) {
+            Slot::Waiting(sent) => Some(sent),
+            _ => {
+                debug_assert!(false, "an answer comes once");
+                None
+            }
         }
     }
 
@@ -141,7 +146,7 @@ impl Slots {
     pub fn pop(&mut self, leave: impl FnOnce(Slot, &[u8]) -> Result<(), Slot>) -> bool {
         match self.queue.pop_front() {
             None => return false,
-            Some(slot @ Slot::Waiting) => {
+            Some(slot @ Slot::Waiting(_)) => {
                 self.queue.push_front(slot);
                 return false;
             }
@@ -188,7 +193,7 @@ mod tests {
             match slot {
                 Slot::Ready { start, len, .. } => text.extend_from_slice(&held[start..start + len]),
                 Slot::Heap(bytes) => text.extend_from_slice(&bytes),
-                Slot::Waiting => unreachable!("a waiting slot never leaves"),
+                Slot::Waiting(_) => unreachable!("a waiting slot never leaves"),
             }
             Ok(())
         };
@@ -199,11 +204,11 @@ mod tests {
     #[test]
     fn answers_in_any_order_leave_in_request_order() {
         let mut slots = Slots { first: u32::MAX - 1, ..Slots::default() }; // numbers wrap
-        let a = slots.open();
+        let a = slots.open(SentAway::UNTIMED);
         slots.push(b"B ", None);
         slots.push(b"C ", None);
-        let d = slots.open();
-        let e = slots.open();
+        let d = slots.open(SentAway::UNTIMED);
+        let e = slots.open(SentAway::UNTIMED);
         slots.push(b"F", None);
         slots.fill(e, b"E ", None);
         assert_eq!(drain(&mut slots), "");
@@ -212,6 +217,11 @@ mod tests {
         slots.fill_heap(d, b"D ".to_vec().into());
         assert_eq!(drain(&mut slots), "D E F");
         assert!(slots.is_empty() && slots.held.is_empty() && slots.waiting == 0);
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_request_makes_no_slot_larger() {
+        assert_eq!(size_of::<Slot>(), size_of::<(usize, usize, Option<Held>)>());
     }
 
     #[test]
@@ -227,7 +237,7 @@ mod tests {
         let mut slots = Slots::default();
         (0..WAITING_MAX).for_each(|_| {
             assert!(!slots.is_full());
-            slots.open();
+            slots.open(SentAway::UNTIMED);
         });
         assert!(slots.is_full());
         let mut slots = Slots::default();

@@ -252,11 +252,14 @@ impl Session {
             self.slots.push(bad_data_words(&request.form), None);
             self.drain_slots(core);
         } else if owner == core.id {
+            core.telemetry.begins();
             let len = commit(&mut core.keyspace, &request, upload, &mut core.scratch);
             self.push_scratch(core, len);
+            self.ran(core, &request, self.rest_len);
         } else {
             let ticket = self.next_ticket();
-            self.slots.open();
+            let sent = core.telemetry.sent(&request);
+            self.slots.open(sent);
             core.commit_at(owner, ticket, owned, upload);
         }
     }
