@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ pub struct Server {
     ring: Ring,
     buffers: ReceiveBuffers,
     pool: BlockPool,
-    listener: Listener,
+    listening_fd: RawFd,
+    /// Keeps the socket behind `listening_fd` open.
+    _listener: Listener,
     request_bytes: usize,
     canned: Canned,
     conns: Vec<Conn>,
@@ -46,18 +48,20 @@ impl Server {
     /// Replies `reply` to every `request_bytes` bytes that a connection sends.
     ///
     /// # Errors
-    /// What the kernel says to a ring and its memory.
+    /// What the kernel says to a ring and its memory; `NotFound` for a listener that leaves accepting to another.
     pub fn new(listener: Listener, request_bytes: usize, reply: Vec<u8>) -> io::Result<Server> {
         let mut ring = Ring::new(RING, Arc::new(Doorbell::new()?))?;
         let buffers =
             ReceiveBuffers::new(&ring.submitter(), GROUP, receive_buffers(1), RECEIVE_BUFFER_BYTES)?;
         let pool = BlockPool::new(BLOCKS)?;
-        ring.accept(0, listener.as_raw_fd());
+        let listening_fd = listener.fd().ok_or(io::ErrorKind::NotFound)?;
+        ring.accept(0, listening_fd);
         Ok(Server {
             ring,
             buffers,
             pool,
-            listener,
+            listening_fd,
+            _listener: listener,
             request_bytes,
             canned: Canned::new(reply),
             conns: Vec::new(),
@@ -123,7 +127,7 @@ impl Server {
             }
             Event::Accepted { fd, armed, .. } => {
                 if !armed {
-                    self.ring.accept(0, self.listener.as_raw_fd());
+                    self.ring.accept(0, self.listening_fd);
                 }
                 self.adopt(fd);
             }
