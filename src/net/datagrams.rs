@@ -146,7 +146,7 @@ impl DatagramBuffers {
         let mut shape: Box<libc::msghdr> = Box::new(unsafe { std::mem::zeroed() });
         shape.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
         Ok(DatagramBuffers {
-            buffers: ReceiveBuffers::new(submitter, GROUP, UNDER_WAY_MAX, BUFFER_BYTES)?,
+            buffers: ReceiveBuffers::new(submitter, GROUP, UNDER_WAY_MAX, BUFFER_BYTES, 0)?,
             shape,
             places: (0..UNDER_WAY_MAX).map(|_| Place::new()).collect(),
             held: 0,
@@ -187,7 +187,7 @@ impl DatagramBuffers {
     }
 
     fn filled(&self, buffer: u16) -> &[u8] {
-        self.buffers.filled(buffer, self.places[usize::from(buffer)].received)
+        self.buffers.filled(buffer, 0, self.places[usize::from(buffer)].received)
     }
 
     /// What is to be answered to a datagram.
@@ -265,7 +265,7 @@ fn piece(bytes: &[u8]) -> libc::iovec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Doorbell, Event, Ring, RingConfig};
+    use crate::net::{Doorbell, Event, Ring, RingConfig, StreamBuffers};
     use std::net::UdpSocket;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
@@ -275,6 +275,7 @@ mod tests {
         ring: Ring,
         events: Vec<Event>, // the next is the last
         buffers: DatagramBuffers,
+        streams: StreamBuffers,
         socket: DatagramSocket,
         client: UdpSocket,
     }
@@ -285,12 +286,13 @@ mod tests {
             let ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
             let address = address.parse().expect("an address");
             let buffers = DatagramBuffers::new(&ring.submitter()).expect("buffers");
+            let streams = StreamBuffers::new(&ring.submitter(), 1 << 16).expect("buffers");
             let (port, mut sockets) = listen_udp(address, 0, 1, Protocol::Auto).expect("a free port");
             let client = UdpSocket::bind((address, 0)).expect("a client");
             client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
             client.connect((address, port)).expect("its peer");
             let socket = sockets.pop().expect("one socket");
-            let mut pair = Pair { ring, events: Vec::new(), buffers, socket, client };
+            let mut pair = Pair { ring, events: Vec::new(), buffers, streams, socket, client };
             pair.receive();
             pair
         }
@@ -305,7 +307,7 @@ mod tests {
             while self.events.is_empty() {
                 assert!(Instant::now() < deadline, "nothing completes");
                 self.ring.enter(Some(Duration::from_millis(100))).expect("enter");
-                self.ring.reap(&mut self.events);
+                self.ring.reap(&mut self.events, &mut self.streams);
                 self.events.reverse();
             }
             self.events.pop().expect("just seen")

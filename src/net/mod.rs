@@ -2,6 +2,7 @@
 //!
 //! * [`ring`]: the data ring, its submissions and completions, turned into [`Event`]s.
 //! * [`receive`]: the provided-buffer ring, so that an idle connection holds no buffer.
+//! * [`stream_buffers`]: those of connections, filled piece by piece.
 //! * [`direct`]: a receive straight into memory reserved for a value.
 //! * [`blocks`]: the pool of send blocks, bounded per shard.
 //! * [`outbox`]: one connection's unsent bytes, in order, and the send in flight.
@@ -28,6 +29,7 @@ pub mod probe;
 pub mod receive;
 pub mod region;
 pub mod ring;
+pub mod stream_buffers;
 
 pub use blocks::BlockPool;
 pub use datagrams::{DatagramBuffers, DatagramSocket};
@@ -36,3 +38,4 @@ pub use doorbell::Doorbell;
 pub use listener::Listener;
 pub use outbox::{Outbox, StableBytes};
 pub use ring::{Event, Ring, RingConfig};
+pub use stream_buffers::{Piece, StreamBuffers};

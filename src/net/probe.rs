@@ -79,7 +79,7 @@ pub fn kernel() -> Result<(), Missing> {
     if let Some((_, name)) = needed.iter().find(|(code, _)| !probe.is_supported(*code)) {
         return Err(Missing::Operation(name));
     }
-    let buffers = ReceiveBuffers::new(&ring.submitter(), GROUP, 8, 4096);
+    let buffers = ReceiveBuffers::new(&ring.submitter(), GROUP, 8, 4096, 0);
     buffers.map(drop).map_err(other("a ring of provided buffers"))
 }
 

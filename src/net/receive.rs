@@ -23,17 +23,24 @@ pub struct ReceiveBuffers {
 }
 
 impl ReceiveBuffers {
-    /// Maps the memory and registers the ring as `group`. `count` is a power of two, at most 32,768.
+    /// Maps the memory and registers the ring as `group`, with these flags of `io_uring_buf_reg`. `count` is a power of two, at
+    /// most 32,768.
     ///
     /// # Errors
-    /// ENOMEM from mmap or RLIMIT_MEMLOCK, EINVAL from a kernel without provided-buffer rings (before 5.19).
-    pub fn new(submitter: &Submitter<'_>, group: u16, count: u16, size: u32) -> io::Result<ReceiveBuffers> {
+    /// ENOMEM from mmap or RLIMIT_MEMLOCK, EINVAL from a kernel without provided-buffer rings (before 5.19) or these flags.
+    pub fn new(
+        submitter: &Submitter<'_>,
+        group: u16,
+        count: u16,
+        size: u32,
+        flags: u16,
+    ) -> io::Result<ReceiveBuffers> {
         assert!(count.is_power_of_two() && count <= 32_768);
         let entries = Region::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let bytes = Region::new(usize::from(count) * size as usize)?;
         let address = entries.at(0, 0) as u64;
         // SAFETY: the entries are page aligned, `count` long, and outlive the ring: the shard drops its ring first.
-        unsafe { submitter.register_buf_ring_with_flags(address, count, group, 0)? };
+        unsafe { submitter.register_buf_ring_with_flags(address, count, group, flags)? };
         let mut buffers = ReceiveBuffers { entries, bytes, count, size, tail: 0 };
         for id in 0..count {
             buffers.recycle(id);
@@ -42,10 +49,10 @@ impl ReceiveBuffers {
         Ok(buffers)
     }
 
-    /// What the kernel wrote into buffer `id`.
-    pub fn filled(&self, id: u16, len: usize) -> &[u8] {
-        let p = self.bytes.at(usize::from(id) * self.size as usize, len);
-        // SAFETY: in bounds by `at`; the kernel has handed the buffer over with its completion and will not write it
+    /// What the kernel wrote into buffer `id`, from byte `start` on.
+    pub fn filled(&self, id: u16, start: usize, len: usize) -> &[u8] {
+        let p = self.bytes.at(usize::from(id) * self.size as usize + start, len);
+        // SAFETY: in bounds by `at`; the kernel has handed these bytes over with their completion and will not write them
         // before `recycle` + `publish`, which need `&mut self`.
         unsafe { std::slice::from_raw_parts(p, len) }
     }

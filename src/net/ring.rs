@@ -10,6 +10,7 @@ use super::direct::Fill;
 use super::doorbell::Doorbell;
 use super::outbox::Send;
 use super::receive;
+use super::stream_buffers::{Piece, StreamBuffers};
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
 use std::io;
@@ -29,6 +30,9 @@ pub struct RingConfig {
 /// Completions taken from the ring in one turn.
 pub const EVENTS_MAX: usize = 1024;
 
+/// The most that a receive that is not multishot brings.
+pub const RECEIVE_ONCE_BYTES: u32 = 4096;
+
 /// What a completion says. The fields are named in the variants' sentences.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
@@ -37,8 +41,8 @@ pub enum Event {
     Accepted { listener: u32, fd: RawFd, armed: bool },
     /// The multishot accept ended with this errno (EMFILE, ECANCELED ...).
     AcceptEnded { listener: u32, errno: i32 },
-    /// `len` bytes for connection `conn` are in buffer `buffer`. `armed`: the multishot receive goes on.
-    Received { conn: u32, buffer: u16, len: u32, armed: bool },
+    /// Bytes for connection `conn`. `armed`: the multishot receive goes on.
+    Received { conn: u32, piece: Piece, armed: bool },
     /// The receive ended: errno 0 is the peer's end of stream, ENOBUFS no buffer, ECANCELED our own wish.
     ReceiveEnded { conn: u32, errno: i32 },
     /// A direct receive ended: bytes received, 0 at the peer's end of stream, or a negative errno.
@@ -163,11 +167,11 @@ impl Ring {
         self.push(entry.user_data(user_data(Token::Receive, conn)));
     }
 
-    /// Receive into one of the shard's buffers.
+    /// Receive of at most [`RECEIVE_ONCE_BYTES`] into the shard's buffers.
     pub fn receive_once(&mut self, conn: u32, fd: RawFd) {
-        let entry =
-            opcode::Recv::new(types::Fd(fd), std::ptr::null_mut(), 0).buf_group(receive::GROUP).build();
-        let entry = entry.flags(squeue::Flags::BUFFER_SELECT);
+        let entry = opcode::Recv::new(types::Fd(fd), std::ptr::null_mut(), RECEIVE_ONCE_BYTES)
+            .buf_group(receive::GROUP);
+        let entry = entry.build().flags(squeue::Flags::BUFFER_SELECT);
         self.push(entry.user_data(user_data(Token::Receive, conn)));
     }
 
@@ -306,10 +310,10 @@ impl Ring {
         pending || !self.uring.completion().is_empty()
     }
 
-    /// Takes up to [`EVENTS_MAX`] completions; those that nobody waits for are dropped here.
-    pub fn reap(&mut self, events: &mut Vec<Event>) {
+    /// Takes up to [`EVENTS_MAX`] completions; those that nobody waits for are dropped here. Received bytes are in `buffers`.
+    pub fn reap(&mut self, events: &mut Vec<Event>, buffers: &mut StreamBuffers) {
         let queue = self.uring.completion();
-        events.extend(queue.take(EVENTS_MAX).filter_map(|entry| event(&entry)));
+        events.extend(queue.take(EVENTS_MAX).filter_map(|entry| event(&entry, buffers)));
     }
 
     /// Lets completions ring [`bell`](Self::bell) (before deep sleep) or not (after).
@@ -328,13 +332,16 @@ impl Ring {
     }
 }
 
-fn event(entry: &cqueue::Entry) -> Option<Event> {
+fn event(entry: &cqueue::Entry, buffers: &mut StreamBuffers) -> Option<Event> {
     let (data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
     let (index, armed) = (data as u32, cqueue::more(flags));
     let kind = (data >> KIND_SHIFT) as u8;
     if kind == Token::Receive as u8 {
         return Some(match cqueue::buffer_select(flags) {
-            Some(buffer) if result > 0 => Event::Received { conn: index, buffer, len: result as u32, armed },
+            Some(buffer) if result > 0 => {
+                let piece = buffers.piece(buffer, result as u32, cqueue::buffer_more(flags));
+                Event::Received { conn: index, piece, armed }
+            }
             _ => Event::ReceiveEnded { conn: index, errno: -result },
         });
     }

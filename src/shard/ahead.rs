@@ -6,7 +6,7 @@
 
 use super::core::Core;
 use crate::net::Event;
-use crate::net::receive::ReceiveBuffers;
+use crate::net::StreamBuffers;
 use crate::protocol::Ahead;
 
 /// Keys fetched in one go: about as many cache misses as a core has under way at once.
@@ -61,7 +61,7 @@ pub fn fetch_requests(core: &Core, input: &[u8], in_keys: bool) -> usize {
 }
 
 /// Looks at the first request of each of the next `events`; returns how many events need no look any more.
-pub fn fetch_events(core: &Core, buffers: &ReceiveBuffers, events: &[Event]) -> usize {
+pub fn fetch_events(core: &Core, buffers: &StreamBuffers, events: &[Event]) -> usize {
     let mut batch = Batch::default();
     let mut seen = 0;
     for event in events {
@@ -69,8 +69,8 @@ pub fn fetch_events(core: &Core, buffers: &ReceiveBuffers, events: &[Event]) -> 
             break;
         }
         seen += 1;
-        if let Event::Received { buffer, len, .. } = event
-            && let Some(key) = Ahead::new(buffers.filled(*buffer, *len as usize), false).next()
+        if let Event::Received { piece, .. } = event
+            && let Some(key) = Ahead::new(buffers.bytes(*piece), false).next()
         {
             batch.add(core, key);
         }

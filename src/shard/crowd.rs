@@ -1,10 +1,10 @@
 //! What a shard does when more waits in its sessions than was planned ([`Core::is_crowded`]): it holds each connection to one
-//! request and its answer, and to one receive buffer at a time.
+//! request and its answer, and to 4 KiB received at a time.
 //!
-//! A multishot receive hands over everything that the socket holds, up to 32 buffers in one go, before it can be ended. In a
-//! crowd that would be too much, so receives are armed for one buffer, and those that are armed for many when a crowd
+//! A multishot receive hands over everything that the socket holds, up to 32 buffers full in one go, before it can be ended. In a
+//! crowd that would be too much, so receives are armed for 4 KiB, and those that are armed for many when a crowd
 //! begins are ended, in steps. Until the last of them has been ended no buffer goes back to the kernel. So what comes in beyond
-//! the plan is at most the receive buffers of the shard, once, and then one buffer for each connection.
+//! the plan is at most the receive buffers of the shard, once, and then 4 KiB for each connection.
 
 use super::Shard;
 use super::conn::{Life, Receive};

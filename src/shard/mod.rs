@@ -43,8 +43,7 @@ pub mod turn;
 pub mod upkeep;
 pub mod watch;
 
-use crate::net::receive::ReceiveBuffers;
-use crate::net::{Event, Listener, Ring};
+use crate::net::{Event, Listener, Ring, StreamBuffers};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,7 +52,7 @@ pub struct Shard {
     /// First, so that it is dropped first: the kernel works on the memory of all that follows.
     ring: Ring,
     core: core::Core,
-    buffers: ReceiveBuffers,
+    buffers: StreamBuffers,
     conns: conn::Conns,
     inbound: mesh::Inbound,
     listeners: Vec<Listener>,

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// The longest shallow wait. More than a tick of the kernel, which is 4 ms with the usual `CONFIG_HZ=250`: an earlier timer than
 /// the tick has the clock's hardware set anew at the beginning of each wait and at its end, which a virtual machine pays dearly.
-const SHALLOW: Duration = Duration::from_millis(8);
+pub const SHALLOW: Duration = Duration::from_millis(8);
 
 /// Empty shallow waits before the deep sleep.
 const SHALLOW_WAITS: u32 = 5;

@@ -22,22 +22,20 @@ use super::mesh;
 use super::session::SESSION_BYTES;
 use super::telemetry::TELEMETRY_BYTES;
 use crate::net::blocks::BlockPool;
+use crate::net::ring::RECEIVE_ONCE_BYTES;
 use crate::net::{DatagramBuffers, RingConfig};
 use crate::protocol::LINE_BUFFERED_MAX;
 use crate::protocol::datagram::MESSAGE_LEN_MAX;
 use std::fmt;
 
-/// Receive buffers of each of `shards` shards.
-pub const fn receive_buffers(shards: usize) -> u16 {
+/// Bytes of receive buffers of each of `shards` shards.
+pub const fn receive_bytes(shards: usize) -> usize {
     match shards {
-        0..=2 => 512,
-        3..=8 => 256,
-        _ => 128,
+        0..=2 => 2 << 20,
+        3..=8 => 1 << 20,
+        _ => 512 << 10,
     }
 }
-
-/// Bytes of one: several small requests, or a fair piece of a large value.
-pub const RECEIVE_BUFFER_BYTES: u32 = 4096;
 
 /// The data ring: a turn queues at most a few submissions for each of its completions.
 pub const RING: RingConfig = RingConfig { submissions: 1024, completions: 4096 };
@@ -47,6 +45,11 @@ const BLOCKS_MIN: usize = 64;
 
 /// Send blocks that all shards share out among them.
 const BLOCKS_SHARED: usize = 592;
+
+/// Send blocks of each of `shards` shards.
+pub const fn send_blocks(shards: usize) -> usize {
+    BLOCKS_MIN + BLOCKS_SHARED / shards
+}
 
 /// Bytes of requests, replies and texts that may wait in the sessions of each of `shards` shards before it is a crowd.
 fn waiting_bytes(shards: usize) -> usize {
@@ -117,8 +120,8 @@ impl Plan {
         program_bytes: usize,
     ) -> Plan {
         let words_max = words_max(key_len_max);
-        let blocks = BLOCKS_MIN + BLOCKS_SHARED / shards;
-        let receive_bytes = usize::from(receive_buffers(shards)) * RECEIVE_BUFFER_BYTES as usize;
+        let blocks = send_blocks(shards);
+        let receive_bytes = receive_bytes(shards);
         Plan {
             shards,
             limit_bytes,
@@ -161,7 +164,7 @@ impl Plan {
         CONN_BYTES
             + SESSION_BYTES
             + self.request_len_max
-            + RECEIVE_BUFFER_BYTES as usize
+            + RECEIVE_ONCE_BYTES as usize
             + self.words_max
             + VALUE_COPY_MAX
     }

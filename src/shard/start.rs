@@ -7,15 +7,16 @@ use super::core::Core;
 use super::datagrams::Datagrams;
 use super::execute::VALUE_COPY_MAX;
 use super::keyspace::Keyspace;
-use super::plan::{Plan, RECEIVE_BUFFER_BYTES, RING, receive_buffers};
+use super::plan::{Plan, RING};
 use super::settings::Settings;
 use super::telemetry::Telemetry;
 use super::watch::Journal;
 use super::watch::hub::Hub;
 use super::{Shard, mesh, park, turn, upkeep};
 use crate::net::listener::Way;
-use crate::net::receive::{GROUP, ReceiveBuffers};
-use crate::net::{BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, probe};
+use crate::net::{
+    BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, StreamBuffers, probe,
+};
 use crate::options::on_node_of;
 use crate::store::{Store, StoreConfig};
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
@@ -211,8 +212,7 @@ fn make(parts: Parts) -> Result<Shard, String> {
     let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
     // Memory that a worker touches first comes from its node. A kernel that refuses lets them run anywhere.
     let _ = ring.keep_workers_on(&near);
-    let buffers =
-        ReceiveBuffers::new(&ring.submitter(), GROUP, receive_buffers(plan.shards), RECEIVE_BUFFER_BYTES);
+    let buffers = StreamBuffers::new(&ring.submitter(), plan.receive_bytes);
     let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;
     let datagrams = (!sockets.datagrams.is_empty())
         .then(|| DatagramBuffers::new(&ring.submitter()))

@@ -7,8 +7,8 @@
 use super::conn::{Life, Reason, Receive};
 use super::session::{Session, Stop};
 use super::{Shard, ahead};
-use crate::net::Event;
 use crate::net::ring::EVENTS_MAX;
+use crate::net::{Event, Piece};
 use std::time::{Duration, Instant};
 
 /// Received bytes of a connection that wait to be run at which its receive is ended until they are.
@@ -48,7 +48,7 @@ impl Shard {
         self.core.telemetry.turn_begins(since_start);
         self.follow_watchers();
         let mut events = std::mem::take(&mut self.events);
-        self.ring.reap(&mut events);
+        self.ring.reap(&mut events, &mut self.buffers);
         let mut busy = !events.is_empty();
         self.direct_bytes = 0;
         let mut looked = 0;
@@ -103,7 +103,7 @@ impl Shard {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Received { conn, buffer, len, armed } => self.received(conn, buffer, len as usize, armed),
+            Event::Received { conn, piece, armed } => self.received(conn, piece, armed),
             Event::ReceiveEnded { conn, errno } => self.receive_ended(conn, errno),
             Event::Filled { conn, result } => self.filled(conn, result),
             Event::DatagramReceived { socket, buffer, len, armed } => {
@@ -118,21 +118,21 @@ impl Shard {
         }
     }
 
-    fn received(&mut self, index: u32, buffer: u16, len: usize, armed: bool) {
-        let Some(conn) = self.conns.get(index) else { return self.buffers.recycle(buffer) };
+    fn received(&mut self, index: u32, piece: Piece, armed: bool) {
+        let Some(conn) = self.conns.get(index) else { return self.buffers.recycle(piece) };
         if !armed {
             conn.receive = Receive::Off;
         }
         conn.last_command_s = self.core.keyspace.now_s;
-        self.core.keyspace.counters.bytes_read += len as u64;
+        self.core.keyspace.counters.bytes_read += u64::from(piece.len);
         if conn.life == Life::Open {
             self.core.keyspace.journal.asker_fd = conn.fd;
             let mut session = self.conns.session_of(index);
-            let stop = session.feed(&mut self.core, self.buffers.filled(buffer, len));
-            self.buffers.recycle(buffer);
+            let stop = session.feed(&mut self.core, self.buffers.bytes(piece));
+            self.buffers.recycle(piece);
             self.stopped(index, session, stop);
         } else {
-            self.buffers.recycle(buffer);
+            self.buffers.recycle(piece);
             self.settle(index);
         }
     }

@@ -6,27 +6,20 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::Duration;
 
-use ringcached::net::receive::{GROUP, ReceiveBuffers};
-use ringcached::net::{BlockPool, Doorbell, Event, Listener, Ring};
-use ringcached::shard::plan::{RECEIVE_BUFFER_BYTES, RING, receive_buffers};
+use ringcached::net::{BlockPool, Doorbell, Event, Listener, Ring, StreamBuffers};
+use ringcached::shard::park::SHALLOW;
+use ringcached::shard::plan::{RING, receive_bytes, send_blocks};
 use ringcached::shard::turn::event_list;
 
 use crate::canned::Canned;
 use crate::conn::Conn;
 
-/// The longest wait in the ring. A shard that has nothing to do for longer sleeps deeper; a server under load does not.
-const WAIT: Duration = Duration::from_millis(1);
-
-/// Send blocks, as many as a server with one shard has.
-const BLOCKS: usize = 768;
-
 /// The server.
 pub struct Server {
     /// First, so that it is dropped first: the kernel works on the memory of all that follows.
     ring: Ring,
-    buffers: ReceiveBuffers,
+    buffers: StreamBuffers,
     pool: BlockPool,
     listening_fd: RawFd,
     /// Keeps the socket behind `listening_fd` open.
@@ -51,9 +44,8 @@ impl Server {
     /// What the kernel says to a ring and its memory; `NotFound` for a listener that leaves accepting to another.
     pub fn new(listener: Listener, request_bytes: usize, reply: Vec<u8>) -> io::Result<Server> {
         let mut ring = Ring::new(RING, Arc::new(Doorbell::new()?))?;
-        let buffers =
-            ReceiveBuffers::new(&ring.submitter(), GROUP, receive_buffers(1), RECEIVE_BUFFER_BYTES)?;
-        let pool = BlockPool::new(BLOCKS)?;
+        let buffers = StreamBuffers::new(&ring.submitter(), receive_bytes(1))?;
+        let pool = BlockPool::new(send_blocks(1))?;
         let listening_fd = listener.fd().ok_or(io::ErrorKind::NotFound)?;
         ring.accept(0, listening_fd);
         Ok(Server {
@@ -81,9 +73,9 @@ impl Server {
         let mut wait = None;
         loop {
             self.ring.enter(wait)?;
-            self.ring.reap(&mut events);
+            self.ring.reap(&mut events, &mut self.buffers);
             // A shard too looks once without waiting before it waits.
-            wait = (events.is_empty() && self.dirty.is_empty()).then_some(WAIT);
+            wait = (events.is_empty() && self.dirty.is_empty()).then_some(SHALLOW);
             for event in events.drain(..) {
                 self.event(event)?;
             }
@@ -97,10 +89,10 @@ impl Server {
 
     fn event(&mut self, event: Event) -> io::Result<()> {
         match event {
-            Event::Received { conn, buffer, len, armed } => {
-                self.buffers.recycle(buffer);
+            Event::Received { conn, piece, armed } => {
+                self.buffers.recycle(piece);
                 if let Some(one) = self.conns.get_mut(conn as usize) {
-                    one.received(len as usize, self.request_bytes);
+                    one.received(piece.len as usize, self.request_bytes);
                     one.receives = armed;
                 }
                 if !armed {

@@ -3,7 +3,7 @@
 use super::Reporter;
 use super::text::Stats;
 use crate::shard::counters::Counters;
-use crate::shard::plan::receive_buffers;
+use crate::shard::plan::receive_bytes;
 use crate::shard::snapshot::Snapshot;
 use crate::store::StoreCounters;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -31,6 +31,9 @@ pub(super) fn write(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot])
     stats.put("conn_yields", c.conn_yields);
     memory(stats, shards, &c, store);
 }
+
+/// memcached's read buffer, in which it counts. Here the kernel fills buffers together, so there is no such number.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
 
 fn process(stats: &mut Stats, reporter: &Reporter) {
     let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -60,7 +63,7 @@ fn connections(stats: &mut Stats, reporter: &Reporter, shards: &[Snapshot], c: &
     for none in ["response_obj_oom", "response_obj_count", "response_obj_bytes"] {
         stats.put(none, 0);
     }
-    stats.put("read_buf_count", shards.len() * usize::from(receive_buffers(shards.len())));
+    stats.put("read_buf_count", shards.len() * receive_bytes(shards.len()) / READ_BUFFER_BYTES);
     stats.put("read_buf_bytes", buffers);
     stats.put("read_buf_bytes_free", 0);
     stats.put("read_buf_oom", c.receive_no_buffer);
