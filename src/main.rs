@@ -240,6 +240,7 @@ fn settings(
         refuse_when_full: options.maxconns_fast,
         worker_log_bytes: options.worker_log_bytes,
         watcher_log_bytes: options.watcher_log_bytes,
+        busy_poll: Duration::from_micros(options.busy_poll_us.into()),
         slow_log: Duration::from_micros(options.slow_log_us.into()),
         set_verbosity: log::set_verbosity,
         say: |words| log::line(Level::Verbose, format_args!("{words}")),

@@ -19,6 +19,7 @@
 //! | `migration` | connections that move to the shard of their keys |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `config` | the configuration file: what it means, every way to refuse it, what SIGHUP changes |
+//! | `busy_poll` | `--busy-poll` |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
 //! | `stats` | every `stats` command: names, order, true values |
@@ -69,6 +70,7 @@ mod admin;
 mod arithmetic;
 mod binary;
 mod bounds;
+mod busy_poll;
 mod config;
 mod datagram;
 mod discovery;

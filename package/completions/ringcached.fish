@@ -21,6 +21,7 @@ complete -c ringcached -s n -l slab-min-size -d 'least room for key, value and f
 complete -c ringcached -s t -l threads -d 'shards, each a thread pinned to a core [one for each core this process may run on]' -r
 complete -c ringcached -l cores -d 'the cores of the shards, e.g. 0-3,8 [the allowed cores, one hardware thread of each physical core first]' -r
 complete -c ringcached -l partition -d 'which shard owns a key: seeded, crc32a, fnv1a_32, fnv1a_64, isolated [seeded]' -r
+complete -c ringcached -l busy-poll -d 'look for requests so many microseconds before going to sleep; 0 = sleep at once [0]' -r
 complete -c ringcached -s D -l prefix-delimiter -d 'count requests by key prefix, which ends at this character [`:`, and nothing is counted before `stats detail on`]' -r
 complete -c ringcached -l slow-log -d 'remember requests that took so many microseconds; 0 = none [0]' -r
 complete -c ringcached -s u -l user -d 'switch to this user when started as root' -r -f -a "(__fish_complete_users)"

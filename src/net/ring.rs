@@ -268,6 +268,16 @@ impl Ring {
         self.uring.submitter().register_iowq_aff(&set)
     }
 
+    /// Has the kernel poll the queues of network cards for so long whenever it waits for completions, if it can.
+    ///
+    /// # Errors
+    /// What `io_uring_register(2)` says: EINVAL before Linux 6.9, or without `CONFIG_NET_RX_BUSY_POLL`.
+    pub fn poll_queues(&self, limit: Duration) -> io::Result<()> {
+        let limit_us = limit.as_micros().try_into().unwrap_or(u32::MAX);
+        let mut napi = types::Napi::new().set_busy_poll_timeout(limit_us);
+        self.uring.submitter().register_napi(&mut napi)
+    }
+
     /// Submits everything and lets deferred completions run; waits up to `wait` for one if there is none.
     ///
     /// # Errors

@@ -95,6 +95,8 @@ pub struct Options {
     pub cores: Vec<usize>,
     /// Which of them owns a key: `--partition`.
     pub partition: Partition,
+    /// A shard without work looks for some for so many microseconds before it sleeps: `--busy-poll`.
+    pub busy_poll_us: u32,
 
     /// The `shutdown` command is allowed: `-A`.
     pub allow_shutdown: bool,

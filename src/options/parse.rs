@@ -148,6 +148,7 @@ impl Given {
             lock_memory: self.is_on(&LOCK_MEMORY),
             cores,
             partition,
+            busy_poll_us: self.unsigned(&BUSY_POLL, 0)?,
             allow_shutdown: self.is_on(&ENABLE_SHUTDOWN),
             allow_flush_all: !self.is_on(&DISABLE_FLUSH_ALL),
             allow_dumping: !self.is_on(&DISABLE_DUMPING),

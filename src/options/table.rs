@@ -46,6 +46,7 @@ pub const TABLE: &[&OptionSpec] = &[
     &THREADS,
     &CORES,
     &PARTITION,
+    &BUSY_POLL,
     &ENABLE_SHUTDOWN,
     &DISABLE_FLUSH_ALL,
     &DISABLE_DUMPING,
@@ -93,6 +94,18 @@ pub const CORES: OptionSpec = OptionSpec {
     default: "the allowed cores, one hardware thread of each physical core first",
     summary: "the cores of the shards, e.g. 0-3,8",
     details: "Shard 0 runs on the first, shard 1 on the next. With a smaller -t the rest of the list stays unused.",
+};
+
+/// `--busy-poll`
+pub const BUSY_POLL: OptionSpec = OptionSpec {
+    short: None,
+    long: "busy-poll",
+    takes: Takes::Integer { name: "usec", min: 0, max: 1_000_000 },
+    category: Category::Cores,
+    default: "0",
+    summary: "look for requests so many microseconds before going to sleep; 0 = sleep at once",
+    details: "Trades a core's time for the time of waking up. From Linux 6.9 on the kernel then also polls the queues of the network \
+              card while it waits. For cores that nobody else needs.",
 };
 
 /// `-A`
@@ -357,6 +370,7 @@ mod tests {
             &ADVERTISE,
             &LOG_FORMAT,
             &SLOW_LOG,
+            &BUSY_POLL,
         ] {
             assert_eq!(spec.short, None);
         }

@@ -99,6 +99,7 @@ fn defaults() {
         watcher_log_bytes: 256 << 10,
         worker_log_bytes: 64 << 10,
         slow_log_us: 0,
+        busy_poll_us: 0,
         user: None,
         daemonize: false,
         pid_file: None,

@@ -5,6 +5,8 @@
 //! *Deep*: after a few empty shallow waits the ring's eventfd is enabled and awaited in the executor, which costs nothing
 //! while nothing happens. The ring's own descriptor would not do: with `DEFER_TASKRUN` it never becomes readable.
 //!
+//! Before either, with `--busy-poll`, it goes on turning for a while, without a system call.
+//!
 //! A busy shard lets the executor look at its other tasks now and then, by ringing its own bell and awaiting it. The
 //! executor's preemption is not used for that: when it comes before the first task of a round has run, glommio 0.12 takes
 //! the round for an idle one and sleeps though tasks are ready, for ever if no timer is set.
@@ -44,20 +46,24 @@ impl AsRawFd for Borrowed {
 pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
     let bell = Borrowed(shard.borrow().ring.bell().as_raw_fd());
     let bell = PollableFd::new(bell).map_err(std::io::Error::other)?;
+    let busy_poll = shard.borrow().core.settings.busy_poll;
     let mut empty_waits = 0;
+    let mut last_busy = Instant::now();
     let mut others_looked = Instant::now();
     loop {
         let wait = (empty_waits > 0).then_some(SHALLOW);
         let turn = shard.borrow_mut().turn(wait)?;
+        let now = Instant::now();
         match turn {
             Turn::Stopped => return Ok(()),
-            Turn::Busy => empty_waits = 0,
+            Turn::Busy => (empty_waits, last_busy) = (0, now),
+            Turn::Idle if now - last_busy < busy_poll => std::hint::spin_loop(),
             Turn::Idle => empty_waits += 1,
         }
         let rest = empty_waits > SHALLOW_WAITS && shard.borrow_mut().lie_down();
         if rest {
             empty_waits = 0;
-        } else if others_looked.elapsed() < OTHERS_EVERY {
+        } else if now - others_looked < OTHERS_EVERY {
             continue;
         } else {
             shard.borrow().ring.bell().ring();

@@ -44,6 +44,8 @@ pub struct Settings {
     pub watcher_log_bytes: usize,
     /// What clients that look for servers are told, if there is TCP.
     pub nodes: Option<Nodes>,
+    /// How long a shard without work looks for some before it sleeps (`--busy-poll`).
+    pub busy_poll: Duration,
     /// Service time from which a request is in the slow log; 0 is none (`--slow-log`).
     pub slow_log: Duration,
     /// Renders `stats`.

@@ -134,7 +134,7 @@ pub fn start(
     drop(ready);
     for _ in 0..shards {
         match started.recv() {
-            Ok((_, Ok(notice))) => running.notices.extend(notice),
+            Ok((_, Ok(notices))) => running.notices.extend(notices),
             Ok((id, Err(reason))) => return Err(failed(id, reason)),
             Err(_) => {
                 return Err(failed(0, "its executor could not be made: see `ulimit -l` and `ulimit -n`"));
@@ -177,7 +177,7 @@ impl Running {
 }
 
 /// The life of a shard's thread.
-async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)>) -> std::io::Result<()> {
+async fn run(parts: Parts, ready: Sender<(usize, Result<Vec<String>, String>)>) -> std::io::Result<()> {
     let id = parts.id;
     let shard = match make(parts) {
         Ok(shard) => Rc::new(RefCell::new(shard)),
@@ -186,8 +186,10 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
             return Ok(());
         }
     };
-    let notice = shard.borrow().core.keyspace.store.notice().map(str::to_string);
-    let _ = ready.send((id, Ok(notice)));
+    let mut notices: Vec<String> =
+        shard.borrow().core.keyspace.store.notice().map(str::to_string).into_iter().collect();
+    notices.extend(poll_queues(&shard.borrow()));
+    let _ = ready.send((id, Ok(notices)));
     drop(ready);
     let ring_failed = shard.borrow().core.settings.ring_failed;
     let executor = glommio::executor();
@@ -203,6 +205,15 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Option<String>, String>)
         ring_failed(id, error);
     }
     result
+}
+
+/// `--busy-poll` as far as it is the kernel's. A notice, of one shard for all, where it does not know how.
+fn poll_queues(shard: &Shard) -> Option<String> {
+    let limit = shard.core.settings.busy_poll;
+    let refused = (!limit.is_zero()).then(|| shard.ring.poll_queues(limit).err()).flatten()?;
+    let text =
+        "the kernel does not poll network queues for it (Linux 6.9 does), shards only look at their rings";
+    (shard.core.id == 0).then(|| format!("--busy-poll: {text}: {refused}"))
 }
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
