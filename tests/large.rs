@@ -17,6 +17,8 @@ on_shards! {
     the_key_changes_meanwhile
     data_longer_than_announced
     gone_in_the_middle
+    memory_is_taken_as_a_value_comes
+    memory_ends_in_the_middle
     stopped_in_the_middle
     slow_but_not_idle
     others_are_served_beside_a_stream
@@ -218,6 +220,63 @@ fn gone_in_the_middle(shards: u32) {
         conn.ask("get gone-0 gone-1 gone-2 gone-3\r\n", "END\r\n");
         let room_now = fill(&mut conn, value);
         assert!(room_now * 10 >= room * 9, "there was room for {room} values, now for {room_now}");
+    }
+    conn.finish();
+}
+
+/// Large values that are announced and do not come make room for their beginnings only.
+fn memory_is_taken_as_a_value_comes(shards: u32) {
+    const ANNOUNCED: usize = 8_000_000;
+    const CLIENTS: usize = 4;
+    let server = Server::start(shards, &["-m", "128", "-I", "9m"]);
+    let mut control = server.connect();
+    let item = "i".repeat(1_000);
+    for i in 0..150_000 {
+        control.send(format!("set small-{i} 0 0 1000 noreply\r\n{item}\r\n"));
+    }
+    control.ask("mn\r\n", "MN\r\n");
+    let (evicted, read) = (control.stat("evictions"), control.stat("bytes_read"));
+    assert!(evicted > 0, "it is not full");
+    let value = &source().repeat(2)[..ANNOUNCED];
+    let requests: Vec<Vec<u8>> = (0..CLIENTS).map(|i| set(&format!("large-{i}"), value)).collect();
+    let mut clients: Vec<Conn> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for (client, request) in clients.iter_mut().zip(&requests) {
+        client.send(&request[..100]);
+    }
+    wait_for("the heads of the values", || (control.stat("bytes_read") >= read + 400).then_some(()));
+    // Five chunks of 64 KiB for each, and what a full store makes ready beyond them.
+    let made_room = (control.stat("evictions") - evicted) * 1_000;
+    assert!(made_room < ANNOUNCED as u64 / 2, "{made_room} bytes evicted for {CLIENTS} times 100");
+    for (i, (client, request)) in clients.iter_mut().zip(&requests).enumerate() {
+        client.ask(&request[100..], "STORED\r\n");
+        control.ask(format!("get large-{i}\r\n"), hit(&format!("large-{i}"), value));
+    }
+    assert!((control.stat("evictions") - evicted) * 1_000 > ANNOUNCED as u64);
+}
+
+/// A value for whose beginning there is memory and for whose end there is none is refused; its bytes are no requests.
+fn memory_ends_in_the_middle(shards: u32) {
+    const LEN: usize = 6_000_000;
+    let server = Server::start(shards, &["-m", "64", "-M", "-I", "8m"]);
+    let mut conn = server.connect();
+    let source = source();
+    // Until all shards are full.
+    for i in 0..1_000 {
+        conn.send(set(&format!("full-{i}"), &source[..100_000]));
+        conn.line();
+    }
+    // Room for a third of it on each shard, wherever its key lives.
+    for i in 0..22 * shards {
+        conn.ask(format!("delete full-{i}\r\n"), "DELETED\r\n");
+    }
+    let value = b"get x\r\n".repeat(LEN / 7);
+    conn.ask("set large 0 0 1\r\nx\r\n", "STORED\r\n");
+    for _ in 0..3 {
+        conn.ask(set("large", &value), "SERVER_ERROR out of memory storing object\r\n");
+        conn.ask("get large\r\n", "END\r\n");
+        conn.ask(set("medium", &source[..150_000]), "STORED\r\n");
+        conn.ask("get medium\r\n", hit("medium", &source[..150_000]));
+        conn.ask("delete medium\r\n", "DELETED\r\n");
     }
     conn.finish();
 }

@@ -7,7 +7,7 @@ use super::calls::Calls;
 use super::keyspace::Keyspace;
 use super::mesh::Outbound;
 use super::mesh::held::Held;
-use super::mesh::wire::{Ask, Committed, Ticket};
+use super::mesh::wire::{Ask, Ticket, Uploading};
 use super::partition;
 use super::request::{KeyRequest, OwnedRequest};
 use super::settings::Settings;
@@ -111,7 +111,7 @@ impl Core {
 
     /// Stores a received value at its owner, another shard. Cannot fail here: the memory must go home.
     pub fn commit_at(&mut self, owner: usize, ticket: Ticket, request: OwnedRequest, upload: Upload) {
-        self.out.ask_surely(owner, Ask::Commit(ticket, Committed::Sent(request), upload));
+        self.out.ask_surely(owner, Ask::Commit(ticket, Uploading::Sent(request), upload));
     }
 
     /// Sends a request to the owner of its key; false when it has to wait.

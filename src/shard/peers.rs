@@ -103,8 +103,15 @@ impl Shard {
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
             }
-            Ask::Commit(ticket, committed, upload) => {
-                let (request, keys) = (committed.request(), &mut core.keyspace);
+            Ask::Grow(ticket, uploading, upload) => {
+                let (request, keys) = (uploading.request(), &mut core.keyspace);
+                let Some(room) = core.out.answer_room(peer) else { return };
+                let result = keys.store.grow(upload, request.key, &request.write(), keys.now_s);
+                let len = wire::write_reserved(room, ticket, result);
+                core.out.answer_commit(peer, len);
+            }
+            Ask::Commit(ticket, uploading, upload) => {
+                let (request, keys) = (uploading.request(), &mut core.keyspace);
                 let Some(room) = core.out.answer_room(peer) else { return };
                 keys.journal.asker_fd = NO_FD; // the record has no room for it
                 let len = commit(keys, &request, upload, wire::reply_room(room));

@@ -299,8 +299,8 @@ impl Model {
         let too_large = oracle::too_large(key, write.flags, value.len());
         match self.store.reserve(self.hashed(key), &write, value.len(), self.now_s) {
             Ok(mut upload) => {
-                let half = value.len() / 2;
-                assert_eq!(upload.write(&value[..half]), half);
+                // As much of the first half as there is room for.
+                upload.write(&value[..value.len() / 2]);
                 self.uploads.push(PendingUpload { upload, key: key.to_vec(), write, value });
             }
             Err(why) if too_large => self.refused_too_large(key, &write, Some(why)),
@@ -321,10 +321,18 @@ impl Model {
         if self.random.below(4) == 0 {
             return self.store.abandon(upload);
         }
-        let rest = &value[value.len() / 2..];
-        assert_eq!(upload.remaining(), rest.len());
+        let rest = &value[value.len() - upload.remaining()..];
         let mut done = 0;
         while done < rest.len() {
+            if upload.needs_room() {
+                match self.store.grow(upload, self.hashed(&key), &write, self.now_s) {
+                    Ok(grown) => upload = grown,
+                    Err(why) => {
+                        self.synchronise(&key);
+                        return self.settle(&key, &write, Err(why), Err(Refusal::NoMemory));
+                    }
+                }
+            }
             let region = upload.next_region();
             let len = region.len().min(rest.len() - done).min(1 + self.random.below(3000) as usize);
             region[..len].copy_from_slice(&rest[done..done + len]);

@@ -31,7 +31,8 @@ pub struct Pinned {
 unsafe impl Send for Pinned {}
 
 /// A reserved item whose value is being received, to be given to `Store::commit` or `Store::abandon` of its
-/// own store. Dropping it leaks the item's memory.
+/// own store. Its memory may be there only in part: `Store::grow` adds to it, again and again, so that a long value takes
+/// memory as it comes. Dropping it leaks the item's memory.
 #[derive(Debug)]
 #[must_use = "an upload that is neither committed nor abandoned leaks its memory"]
 pub struct Upload {
@@ -133,20 +134,45 @@ impl<'a> Iterator for PinnedSegments<'a> {
 }
 
 impl Upload {
+    /// The chunk that is being filled.
+    pub(super) fn chunk(&self) -> Loc {
+        self.current
+    }
+
     /// Bytes of the value still to be written.
     pub fn remaining(&self) -> usize {
         self.remaining as usize
     }
 
-    /// Where the next bytes go, in place; empty when the value is complete. Call [`Upload::advance`] with how
-    /// many were written.
+    /// More of the value is to come than there is memory for: it wants `Store::grow`.
+    pub fn needs_room(&self) -> bool {
+        self.is_at_end() && self.next_chunk().is_none()
+    }
+
+    /// The chunk being filled is full, and not all.
+    fn is_at_end(&self) -> bool {
+        // SAFETY: the token keeps the geometry alive; it is never written.
+        let chunk_max = unsafe { self.geometry.as_ref() }.chunk_max;
+        self.remaining > 0 && self.position as usize == chunk_max
+    }
+
+    /// The chunk behind one that is full while bytes remain, if it is there.
+    fn next_chunk(&self) -> Loc {
+        // SAFETY: as above; only an item that is chained goes on behind a chunk, and this token is out.
+        unsafe { following(self.geometry.as_ref(), self.current, self.current == self.head) }
+    }
+
+    /// Where the next bytes go, in place; empty when the value is complete or has no more room. Call [`Upload::advance`] with
+    /// how many were written.
     pub fn next_region(&mut self) -> &mut [u8] {
         // SAFETY: the token keeps the geometry alive; it is never written.
         let geometry = unsafe { self.geometry.as_ref() };
-        if self.position as usize == geometry.chunk_max && self.remaining > 0 {
-            // SAFETY: the chunk is full and bytes remain, so the item is chained and a continuation follows.
-            self.current = unsafe { following(geometry, self.current, self.current == self.head) };
-            self.position = LINKS_BYTES as u32;
+        if self.is_at_end() {
+            let next = self.next_chunk();
+            if next.is_none() {
+                return &mut [];
+            }
+            (self.current, self.position) = (next, LINKS_BYTES as u32);
         }
         let position = self.position as usize;
         let len = self.remaining().min(geometry.chunk_max.saturating_sub(position));
@@ -162,7 +188,7 @@ impl Upload {
         self.remaining -= len;
     }
 
-    /// All that is still to be written, in place, piece by piece in order, until `each` returns false. Call
+    /// All that is still to be written and has room, in place, piece by piece in order, until `each` returns false. Call
     /// [`Upload::fill`] with how many bytes were written.
     pub fn regions(&mut self, each: &mut dyn FnMut(&mut [u8]) -> bool) {
         // Goes ahead without moving this token; it is borrowed meanwhile, so no two of the regions are had twice.
@@ -170,7 +196,7 @@ impl Upload {
         while ahead.remaining > 0 {
             let region = ahead.next_region();
             let len = region.len();
-            if !each(region) {
+            if len == 0 || !each(region) {
                 break;
             }
             ahead.advance(len);
@@ -181,6 +207,9 @@ impl Upload {
     pub fn fill(&mut self, mut len: usize) {
         while len > 0 && self.remaining > 0 {
             let now = self.next_region().len().min(len);
+            if now == 0 {
+                break;
+            }
             self.advance(now);
             len -= now;
         }
@@ -191,6 +220,9 @@ impl Upload {
         let offered = bytes.len();
         while !bytes.is_empty() && self.remaining > 0 {
             let region = self.next_region();
+            if region.is_empty() {
+                break;
+            }
             let (now, later) = bytes.split_at(region.len().min(bytes.len()));
             region[..now.len()].copy_from_slice(now);
             self.advance(now.len());
@@ -230,10 +262,10 @@ impl Drop for Upload {
     }
 }
 
-/// The chunk after `chunk` in a chain.
+/// The chunk after `chunk` in a chain; none behind the last.
 ///
 /// # Safety
-/// `chunk` is part of a chained item under a token, and not its last chunk.
+/// `chunk` is part of a chained item under a token.
 unsafe fn following(geometry: &Geometry, chunk: Loc, is_head: bool) -> Loc {
     let at = if is_head { CHAIN_AT } else { 0 };
     // SAFETY: both places hold four aligned bytes of the chunk, which nobody writes while the token is out.

@@ -15,6 +15,10 @@ const MEMCACHED_HEADER_BYTES: usize = 48;
 const MEMCACHED_CAS_BYTES: usize = 8;
 const MEMCACHED_ENDS_BYTES: usize = 3;
 
+/// Chunks beyond the head, of 64 KiB where memory is not small, that a value still to come gets at a time. Making room for them
+/// evicts, which takes up to 0.7 ms where items are smallest; and a value that is announced and does not come takes no more.
+const UPLOAD_CHUNKS: usize = 4;
+
 /// What is put before or behind a value.
 enum Piece<'a> {
     Bytes(&'a [u8]),
@@ -54,7 +58,8 @@ impl Store {
         }
     }
 
-    /// Reserves an item whose value is still to come: `Err` is `TooLarge` or `NoMemory`.
+    /// Reserves an item whose value is still to come, and the first chunks for it: `Err` is `TooLarge`
+    /// or `NoMemory`.
     pub fn reserve(
         &mut self,
         key: Key<'_>,
@@ -64,7 +69,28 @@ impl Store {
     ) -> Result<Upload, Refusal> {
         self.tick(now_s);
         let head = self.offer(key, write, value_len)?;
-        self.build(&head, value_len, None).ok_or_else(|| self.refuse(key, write, Refusal::NoMemory))
+        let built = self.build_part(&head, value_len, UPLOAD_CHUNKS);
+        built.map(|head| self.new_upload(head)).ok_or_else(|| self.refuse(key, write, Refusal::NoMemory))
+    }
+
+    /// Adds the next chunks to an upload that [needs room](Upload::needs_room). `key` and `write` are
+    /// those it was reserved with. `NoMemory` gives it up.
+    pub fn grow(
+        &mut self,
+        upload: Upload,
+        key: Key<'_>,
+        write: &Write,
+        now_s: u32,
+    ) -> Result<Upload, Refusal> {
+        self.tick(now_s);
+        if upload.needs_room()
+            && self.append_chunks(upload.chunk(), upload.remaining(), UPLOAD_CHUNKS).is_none()
+        {
+            self.count_no_memory(self.slab.classes.last());
+            self.abandon(upload);
+            return Err(self.refuse(key, write, Refusal::NoMemory));
+        }
+        Ok(upload)
     }
 
     /// Stores a received value, which must be complete (else it is abandoned and not stored). `write` is the
@@ -315,37 +341,52 @@ impl Store {
         if let Some(held) = held {
             self.slab.header_mut(held).state |= state::PINNED;
         }
-        let built = self.build_chunks(head, value_len);
+        let built = self.build_part(head, value_len, usize::MAX);
         if let Some(held) = held
             && !self.pins.contains_key(&held)
         {
             self.slab.header_mut(held).state &= !state::PINNED;
         }
-        if built.is_none() {
-            let class = self.slab.classes.class_of(self.slab.head_bytes(head, value_len));
-            self.class_counters[usize::from(class)].outofmemory += 1;
-        }
         built.map(|loc| self.new_upload(loc))
     }
 
-    fn build_chunks(&mut self, head: &Head<'_>, value_len: usize) -> Option<Loc> {
-        let first = self.allocate_chunk(self.slab.head_bytes(head, value_len))?;
-        self.slab.write_head(first, head, value_len);
-        if !self.slab.header(first).is(state::CHAINED) {
-            return Some(first);
+    /// The same with at most so many chunks beyond the head.
+    fn build_part(&mut self, head: &Head<'_>, value_len: usize, chunks_max: usize) -> Option<Loc> {
+        let head_bytes = self.slab.head_bytes(head, value_len);
+        let built = self.allocate_chunk(head_bytes).and_then(|first| {
+            self.slab.write_head(first, head, value_len);
+            if self.slab.header(first).is(state::CHAINED) {
+                let left = value_len + self.slab.value_at(first) - self.slab.chunk_max();
+                if self.append_chunks(first, left, chunks_max).is_none() {
+                    self.slab.free_item(first);
+                    return None;
+                }
+            }
+            Some(first)
+        });
+        if built.is_none() {
+            self.count_no_memory(self.slab.classes.class_of(head_bytes));
         }
-        let mut left = value_len + self.slab.value_at(first) - self.slab.chunk_max();
-        let mut before = first;
-        while left > 0 {
-            let Some(chunk) = self.allocate_chunk(self.slab.continuation_bytes(left)) else {
-                self.slab.free_item(first);
-                return None;
-            };
-            self.slab.append_continuation(before, chunk);
+        built
+    }
+
+    /// Hooks chunks for the `left` bytes of a value that have none yet behind the last chunk of its chain, `chunks_max` at
+    /// most.
+    fn append_chunks(&mut self, mut last: Loc, mut left: usize, chunks_max: usize) -> Option<()> {
+        for _ in 0..chunks_max {
+            if left == 0 {
+                break;
+            }
+            let chunk = self.allocate_chunk(self.slab.continuation_bytes(left))?;
+            self.slab.append_continuation(last, chunk);
             left = left.saturating_sub(self.slab.continuation_room(chunk));
-            before = chunk;
+            last = chunk;
         }
-        Some(first)
+        Some(())
+    }
+
+    fn count_no_memory(&mut self, class: u8) {
+        self.class_counters[usize::from(class)].outofmemory += 1;
     }
 
     /// Makes a complete item findable, in the place of the old one if there is one.

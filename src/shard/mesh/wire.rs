@@ -33,8 +33,10 @@ pub enum Ask<'a> {
     Key(Ticket, KeyRequest<'a>, RawFd),
     /// Make room for a value of `len` bytes that the asker will write in place.
     Reserve(Ticket, KeyRequest<'a>, usize),
+    /// Make room for more of the value.
+    Grow(Ticket, Uploading<'a>, Upload),
     /// The value is complete: store it.
-    Commit(Ticket, Committed<'a>, Upload),
+    Commit(Ticket, Uploading<'a>, Upload),
     /// The value will not be completed.
     Abandon(Upload),
     /// A pinned value has been sent.
@@ -52,20 +54,20 @@ pub enum Ask<'a> {
     Move(Box<Moving>),
 }
 
-/// The request of a value that is complete. It may have to wait for room, so the sender's owns its bytes.
-pub enum Committed<'a> {
+/// The request of an upload. It may have to wait for room, so the sender's owns its bytes.
+pub enum Uploading<'a> {
     /// On its way.
     Sent(OwnedRequest),
     /// Arrived.
     Received(KeyRequest<'a>),
 }
 
-impl Committed<'_> {
+impl Uploading<'_> {
     /// The request.
     pub fn request(&self) -> KeyRequest<'_> {
         match self {
-            Committed::Sent(owned) => owned.borrow(),
-            Committed::Received(request) => *request,
+            Uploading::Sent(owned) => owned.borrow(),
+            Uploading::Received(request) => *request,
         }
     }
 }
@@ -85,6 +87,7 @@ pub enum Answer<'a> {
 enum Kind {
     Key = 1,
     Reserve,
+    Grow,
     Commit,
     Abandon,
     Release,
@@ -184,7 +187,7 @@ impl Ask<'_> {
         };
         match self {
             Ask::Key(_, r, _) | Ask::Reserve(_, r, _) => of(r),
-            Ask::Commit(_, committed, _) => of(&committed.request()),
+            Ask::Grow(_, uploading, _) | Ask::Commit(_, uploading, _) => of(&uploading.request()),
             _ => HEADER_BYTES,
         }
     }
@@ -202,11 +205,11 @@ impl Ask<'_> {
                 header.raw[0] = len as u64;
                 return encode_request(out, header, &r);
             }
-            Ask::Commit(ticket, committed, upload) => {
-                let r = committed.request();
-                let mut header = Header::of_request(Kind::Commit, ticket, &r);
-                header.raw = upload.into_raw();
-                return encode_request(out, header, &r);
+            Ask::Grow(ticket, uploading, upload) => {
+                return encode_upload(out, Kind::Grow, ticket, &uploading.request(), upload);
+            }
+            Ask::Commit(ticket, uploading, upload) => {
+                return encode_upload(out, Kind::Commit, ticket, &uploading.request(), upload);
             }
             Ask::Abandon(upload) => Header { raw: upload.into_raw(), ..Header::new(Kind::Abandon) },
             Ask::Release(pinned) => Header { raw: pinned.into_raw(), ..Header::new(Kind::Release) },
@@ -247,10 +250,15 @@ impl Ask<'_> {
         Some(match header.kind {
             k if k == Kind::Key as u8 => Ask::Key(ticket, request()?, raw[0] as RawFd),
             k if k == Kind::Reserve as u8 => Ask::Reserve(ticket, request()?, raw[0] as usize),
-            k if k == Kind::Commit as u8 => {
-                let committed = Committed::Received(request()?);
+            k if k == Kind::Grow as u8 => {
+                let uploading = Uploading::Received(request()?);
                 // SAFETY: written by `into_raw` on the other side, taken once (this function's contract).
-                Ask::Commit(ticket, committed, unsafe { Upload::from_raw(raw) })
+                Ask::Grow(ticket, uploading, unsafe { Upload::from_raw(raw) })
+            }
+            k if k == Kind::Commit as u8 => {
+                let uploading = Uploading::Received(request()?);
+                // SAFETY: as above.
+                Ask::Commit(ticket, uploading, unsafe { Upload::from_raw(raw) })
             }
             // SAFETY: as above.
             k if k == Kind::Abandon as u8 => Ask::Abandon(unsafe { Upload::from_raw(raw) }),
@@ -266,6 +274,13 @@ impl Ask<'_> {
             _ => return None,
         })
     }
+}
+
+/// Writes the request of an upload, and the upload.
+fn encode_upload(out: &mut [u8], kind: Kind, ticket: Ticket, request: &KeyRequest<'_>, upload: Upload) {
+    let mut header = Header::of_request(kind, ticket, request);
+    header.raw = upload.into_raw();
+    encode_request(out, header, request);
 }
 
 /// Writes a request behind its header.
@@ -308,7 +323,7 @@ pub fn finish_reply(out: &mut [u8], ticket: Ticket, len: usize, value: Option<He
     HEADER_BYTES + len
 }
 
-/// Writes the answer to [`Ask::Reserve`]; returns the record's length.
+/// Writes the answer to [`Ask::Reserve`] and [`Ask::Grow`]; returns the record's length.
 pub fn write_reserved(out: &mut [u8], ticket: Ticket, result: Result<Upload, Refusal>) -> usize {
     let header = match result {
         Ok(upload) => Header { ticket, raw: upload.into_raw(), ..Header::new(Kind::Reserved) },

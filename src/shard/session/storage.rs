@@ -1,9 +1,9 @@
 //! The commands that carry data, in every protocol.
 //!
 //! A small value is waited for until it is here whole, and travels with its request. A larger one is received in place: the
-//! owner of the key reserves the item's memory ([`Upload`]), this session fills it as bytes arrive, also when the memory is
-//! another shard's, and the owner then stores it. So no value is ever buffered twice, and a value that does not come costs
-//! memory of the cache only, not of the process.
+//! owner of the key reserves the item's memory ([`Upload`]), a few chunks at a time, this session fills it as bytes arrive, also
+//! when the memory is another shard's, and the owner then stores it. So no value is ever buffered twice, and a value that does
+//! not come costs a few chunks of the cache.
 
 use super::{Mode, Session, Step, Stop};
 use crate::net::DirectReceive;
@@ -12,7 +12,7 @@ use crate::protocol::reply::text;
 use crate::shard::core::Core;
 use crate::shard::direct::DIRECT_MIN;
 use crate::shard::execute::{VALUE_COPY_MAX, commit, stored};
-use crate::shard::mesh::wire::Ask;
+use crate::shard::mesh::wire::{Ask, Uploading};
 use crate::shard::request::{Form, KeyRequest, OwnedRequest};
 use crate::store::{Refusal, Upload};
 
@@ -24,8 +24,8 @@ pub(super) struct Receiving {
 }
 
 enum State {
-    /// The owner has been asked for the memory.
-    Asked,
+    /// The owner has been asked for memory for what is missing, so many bytes, or the first of it.
+    Asked(usize),
     /// The memory is being filled with what was received before it was there, or comes with other requests.
     Filling(Upload),
     /// What is missing is received straight into the memory.
@@ -51,9 +51,10 @@ impl Receiving {
 
     /// Nothing can be done before more of it comes.
     pub(super) fn needs_input(&self) -> bool {
-        match self.state {
-            State::Asked => false,
-            State::Filling(_) | State::Direct(_) => true,
+        match &self.state {
+            State::Asked(_) => false,
+            State::Filling(upload) => !upload.needs_room(),
+            State::Direct(_) => true,
             State::Full(_) => line_end_len(&self.request.borrow().form) > 0,
         }
     }
@@ -61,7 +62,7 @@ impl Receiving {
     /// Bytes of the value that are not in its memory.
     fn missing(&self) -> usize {
         match &self.state {
-            State::Asked => self.request.borrow().value_len as usize,
+            State::Asked(missing) => *missing,
             State::Filling(upload) => upload.remaining(),
             State::Direct(direct) => direct.room().remaining(),
             State::Full(_) => 0,
@@ -71,7 +72,7 @@ impl Receiving {
     /// Gives the memory back. No direct receive may be in flight.
     pub(super) fn abandon(self, core: &mut Core) {
         let upload = match self.state {
-            State::Asked => return,
+            State::Asked(_) => return,
             State::Filling(upload) | State::Full(upload) => upload,
             State::Direct(direct) => direct.into_room(),
         };
@@ -114,7 +115,7 @@ impl Session {
                 return Step::stop(Stop::WaitShared);
             }
             self.note_owner(core, owner);
-            self.mode = Mode::Value(Receiving::new(request, owner, State::Asked));
+            self.mode = Mode::Value(Receiving::new(request, owner, State::Asked(len)));
             return Step { used: head_len, stop: Some(Stop::WaitOwn) };
         }
         // The reply is written before anything changes, so make sure it can be.
@@ -127,14 +128,14 @@ impl Session {
             Ok(upload) => {
                 self.mode = Mode::Value(Receiving::new(request, owner, State::Filling(upload)));
             }
-            Err(reason) => self.refuse(core, request, reason),
+            Err(reason) => self.refuse(core, request, reason, len),
         }
         Step::on(head_len)
     }
 
-    /// There is no memory for the value: say so and throw its bytes away.
-    fn refuse(&mut self, core: &mut Core, request: &KeyRequest<'_>, reason: Refusal) {
-        self.mode = Mode::Skip(u64::from(request.value_len) + line_end_len(&request.form) as u64);
+    /// There is no memory for the value: say so and throw the bytes away that are still to come.
+    fn refuse(&mut self, core: &mut Core, request: &KeyRequest<'_>, reason: Refusal, missing: usize) {
+        self.mode = Mode::Skip((missing + line_end_len(&request.form)) as u64);
         let len = stored(&mut core.keyspace, request, Err(reason), &mut core.scratch);
         self.push_scratch(core, len);
     }
@@ -155,7 +156,7 @@ impl Session {
                 self.mode = Mode::Value(receiving);
             }
             (Mode::Value(receiving), Err(reason)) => {
-                self.refuse(core, &receiving.request.borrow(), reason);
+                self.refuse(core, &receiving.request.borrow(), reason, receiving.missing());
             }
             // Not reached: a session leaves this mode only by this answer or by its end, which changes its generation.
             (mode, _) => self.mode = mode,
@@ -177,7 +178,7 @@ impl Session {
         if !self.input.is_empty() {
             return None;
         }
-        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked) {
+        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked(0)) {
             State::Filling(upload) => State::Direct(DirectReceive::new(upload)),
             state => state,
         };
@@ -190,13 +191,15 @@ impl Session {
     /// The direct receive has ended after `len` bytes.
     pub fn filled(&mut self, len: usize) {
         let Mode::Value(receiving) = &mut self.mode else { return };
-        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked) {
+        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked(0)) {
             State::Direct(mut direct) => {
                 direct.ended(len);
-                if direct.room().remaining() > 0 {
-                    State::Direct(direct)
-                } else {
+                if direct.room().remaining() == 0 {
                     State::Full(direct.into_room())
+                } else if direct.room().needs_room() {
+                    State::Filling(direct.into_room())
+                } else {
+                    State::Direct(direct)
                 }
             }
             state => state,
@@ -208,13 +211,15 @@ impl Session {
         let Mode::Value(mut receiving) = std::mem::take(&mut self.mode) else { return Step::on(0) };
         let line_end_len = line_end_len(&receiving.request.borrow().form);
         match receiving.state {
-            State::Asked => {
+            State::Asked(_) => {
                 self.mode = Mode::Value(receiving);
                 Step::stop(Stop::WaitOwn)
             }
+            State::Filling(upload) if upload.needs_room() => {
+                self.grow(core, receiving.request, receiving.owner, upload)
+            }
             State::Filling(mut upload) => {
-                let n = upload.remaining().min(rest.len());
-                upload.write(&rest[..n]);
+                let n = upload.write(rest);
                 receiving.state =
                     if upload.remaining() == 0 { State::Full(upload) } else { State::Filling(upload) };
                 self.mode = Mode::Value(receiving);
@@ -236,6 +241,23 @@ impl Session {
                 Step::stop(if rest.len() < line_end_len { Stop::NeedInput } else { Stop::WaitOwn })
             }
         }
+    }
+
+    /// Gets memory for more of a value that has filled what it had.
+    fn grow(&mut self, core: &mut Core, owned: OwnedRequest, owner: usize, upload: Upload) -> Step {
+        let missing = upload.remaining();
+        let request = owned.borrow();
+        if owner != core.id {
+            self.mode = Mode::Value(Receiving::new(&request, owner, State::Asked(missing)));
+            core.out.ask_surely(owner, Ask::Grow(self.next_ticket(), Uploading::Sent(owned), upload));
+            return Step::stop(Stop::WaitOwn);
+        }
+        let keys = &mut core.keyspace;
+        match keys.store.grow(upload, request.key, &request.write(), keys.now_s) {
+            Ok(upload) => self.mode = Mode::Value(Receiving::new(&request, owner, State::Filling(upload))),
+            Err(reason) => self.refuse(core, &request, reason, missing),
+        }
+        Step::on(0)
     }
 
     fn finish_value(
