@@ -1,0 +1,64 @@
+//! The terminal: raw mode and the other screen while the view lasts, and everything as it was behind it, however it ends. A panic
+//! restores it too, before its message is written.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::app::App;
+use crate::sampler::Sampler;
+use crate::screen;
+
+/// How long a key is waited for before news and signals are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// What shells add to the number of the signal that ended a program.
+const EXIT_SIGNAL: usize = 128;
+
+/// Shows the view until a key or a signal ends it.
+pub fn run(mut app: App, sampler: &Sampler) -> Result<ExitCode, Box<dyn Error>> {
+    let signal = Arc::new(AtomicUsize::new(0));
+    for number in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register_usize(number, signal.clone(), number.unsigned_abs() as usize)?;
+    }
+    let mut terminal = ratatui::try_init()
+        .map_err(|error| format!("the terminal cannot be used: {error}; --once needs none"))?;
+    let shown = show(&mut app, &mut terminal, sampler, &signal);
+    ratatui::try_restore()?;
+    shown.map_err(|error| format!("the terminal: {error}"))?;
+    Ok(match signal.load(Ordering::Relaxed) {
+        0 => ExitCode::SUCCESS,
+        number => ExitCode::from(u8::try_from(EXIT_SIGNAL + number).unwrap_or(u8::MAX)),
+    })
+}
+
+/// News, a frame, a key, again and again.
+fn show(
+    app: &mut App,
+    terminal: &mut DefaultTerminal,
+    sampler: &Sampler,
+    signal: &AtomicUsize,
+) -> io::Result<()> {
+    while !app.has_ended && signal.load(Ordering::Relaxed) == 0 {
+        // While it is paused the sampler waits with what it has, and then tells the mean over the pause.
+        if !app.is_paused
+            && let Some(news) = sampler.news()
+        {
+            app.hear(news);
+        }
+        terminal.draw(|frame| screen::draw(app, frame.area(), frame.buffer_mut(), Instant::now()))?;
+        if event::poll(TICK)?
+            && let Event::Key(key) = event::read()?
+            && key.is_press()
+        {
+            app.press(key);
+        }
+    }
+    Ok(())
+}
