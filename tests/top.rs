@@ -147,7 +147,11 @@ fn a_server_is_seen_working_stopping_and_coming_back() {
     assert!(requests_per_s(&frame) > 0.0, "{frame}");
     assert_has(
         &frame,
-        &[&format!(" 127.0.0.1:{port}  version 1.6"), " shards by number", "requests a second, look by look"],
+        &[
+            &format!(" 127.0.0.1:{port}  version 1.6"),
+            " shards, by number",
+            "requests a second, look by look",
+        ],
     );
     screen.press(&["3"]);
     screen.wait_for(&["shard requests", "core"], &mut load);
@@ -159,7 +163,7 @@ fn a_server_is_seen_working_stopping_and_coming_back() {
     screen.press(&["?"]);
     screen.wait_for(&["next pane"], || {});
     screen.press(&["?", "1"]);
-    screen.wait_for(&["commands: a second"], || {});
+    screen.wait_for(&["commands; hits now"], || {});
     screen.press(&["p"]);
     screen.wait_for(&["PAUSED"], || {});
     screen.press(&["p"]);
@@ -188,6 +192,24 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     let kill = Command::new("kill").args(["-TERM", pid.trim()]).status().expect("kill");
     assert!(kill.success());
     screen.expect_end(143);
+}
+
+/// As when its window is closed.
+#[test]
+fn it_does_not_outlive_its_terminal() {
+    if another_server_lacks("ringcached top") {
+        return;
+    }
+    let server = Server::start(1, &[]);
+    let screen = Screen::running(&format!("127.0.0.1:{}", server.port()));
+    screen.wait_for(&["requests 0.0/s"], || {});
+    let pid = wait_for("the pid", || screen.file("pid"));
+    drop(screen);
+    wait_for("the end of a process without a terminal", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", pid.trim()));
+        // Whoever adopted it may not have asked how it ended.
+        status.map_or(true, |status| status.contains("State:\tZ")).then_some(())
+    });
 }
 
 #[test]
@@ -227,7 +249,7 @@ fn memcached_is_seen_without_what_it_lacks() {
     let mut conn = memcached.connect();
     conn.ask("set a 0 0 1\r\n1\r\nget a\r\nget b\r\n", "STORED\r\nVALUE a 0 1\r\n1\r\nEND\r\nEND\r\n");
     let frame = once(&[&memcached.addresses[0].to_string()]);
-    assert_has(&frame, &["(in all 50.0 %)", "items 1 ", "(meta)", "memory by memory"]);
+    assert_has(&frame, &["(in all 50.0 %)", "items 1 ", "(meta)", "memory of size classes, by bytes"]);
     for lacking in ["shards", "latency", "hotkeys 50"] {
         assert_has(&frame, &[&format!("absent: the server answers ERROR to `stats {lacking}`")]);
     }

@@ -69,8 +69,12 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 
 /// The live view, until somebody ends it.
 fn watch(args: Args) -> Result<ExitCode, Box<dyn Error>> {
-    if !std::io::stdout().is_terminal() {
-        return Err("standard output is no terminal: use --once for one frame as text".into());
+    for (name, is_terminal) in
+        [("output", std::io::stdout().is_terminal()), ("input", std::io::stdin().is_terminal())]
+    {
+        if !is_terminal {
+            return Err(format!("standard {name} is no terminal: use --once for one frame as text").into());
+        }
     }
     let app = App::new(args.server.to_string(), args.interval);
     terminal::run(app, &Sampler::start(args))

@@ -25,7 +25,7 @@ pub fn commands(sample: &Sample, rates: &Rates) -> Table {
         ]
     };
     Table {
-        title: "commands: a second, hits now and in all".to_string(),
+        title: "commands; hits now and in all".to_string(),
         columns: COLUMNS,
         rows: sample.commands.iter().zip(&rates.commands).map(row).collect(),
         note: String::new(),
@@ -91,15 +91,15 @@ pub fn shards(sample: &Sample, rates: &Rates, order: usize) -> Table {
         ]
     };
     let rows = all.iter().map(row).collect();
-    Table { title: format!("shards by {name}"), columns: COLUMNS, rows, note: note(&sample.shards) }
+    Table { title: format!("shards, by {name}"), columns: COLUMNS, rows, note: note(&sample.shards) }
 }
 
-/// Memory by size class. Ordered by size, memory or evictions.
+/// Memory by size class. Ordered by size, bytes or evictions.
 pub fn memory(sample: &Sample, rates: &Rates, order: usize) -> Table {
     const COLUMNS: &[Column] = &[
         number("chunk", 9),
         text("of memory", BAR_WIDTH),
-        number("memory", 10),
+        number("bytes", 10),
         number("evicted/s", 9),
         number("items", 13),
         number("filled", 8),
@@ -111,7 +111,7 @@ pub fn memory(sample: &Sample, rates: &Rates, order: usize) -> Table {
         0 => "size",
         1 => {
             all.sort_by_key(|(class, _)| Reverse(class.used_bytes()));
-            "memory"
+            "bytes"
         }
         _ => {
             all.sort_by(|(_, a), (_, b)| descending(**a, **b));
@@ -134,7 +134,7 @@ pub fn memory(sample: &Sample, rates: &Rates, order: usize) -> Table {
     };
     let rows = all.iter().map(row).collect();
     Table {
-        title: format!("memory by {name} of chunks in use"),
+        title: format!("memory of size classes, by {name}"),
         columns: COLUMNS,
         rows,
         note: note(&sample.classes),
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(first(&shards(&sample, &rates, 2), 0), ["1", "0"]);
         assert_eq!(first(&memory(&sample, &rates, 0), 0), ["10", "20", "30"]);
         assert_eq!(first(&memory(&sample, &rates, 1), 0), ["20", "10", "30"]);
-        assert_eq!(memory(&sample, &rates, 2).title, "memory by evictions of chunks in use");
+        assert_eq!(memory(&sample, &rates, 2).title, "memory of size classes, by evictions");
     }
 
     #[test]

@@ -32,7 +32,7 @@ const HELP: &[&str] = &[
     "1 to 6         a pane by its number",
     "Up, Down, PgUp, PgDn, Home            rows",
     "s              sort shards (number, requests, connections)",
-    "               and memory (size, memory, evictions)",
+    "               and memory (size, bytes, evictions)",
     "p              pause, and go on",
     "?              this                   q       quit",
     "",

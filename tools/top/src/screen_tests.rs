@@ -64,7 +64,7 @@ fn a_large_terminal_shows_memory_and_history_too() {
     assert_has(
         &frame,
         &[
-            "memory by memory of chunks in use",
+            "memory of size classes, by bytes",
             "       72 |||||||||||| ",
             "requests a second, look by look, most 300",
         ],
@@ -97,17 +97,20 @@ fn panes_have_the_whole_screen() {
     };
     assert_has(
         &pane('2'),
-        &["commands: a second", "latency since the start or a reset", "1.2s           1,000"],
+        &["commands; hits now", "latency since the start or a reset", "1.2s           1,000"],
     );
     assert_has(
         &pane('3'),
-        &["shards by number", "|||||||||||| 100.0 %     1   0.0 %         300           100     1000 B    0"],
+        &[
+            "shards, by number",
+            "|||||||||||| 100.0 %     1   0.0 %         300           100     1000 B    0",
+        ],
     );
-    assert_has(&pane('s'), &["shards by requests"]);
+    assert_has(&pane('s'), &["shards, by requests"]);
     assert_has(
         &pane('4'),
         &[
-            "memory by memory",
+            "memory of size classes, by bytes",
             "       72 ||||||||||||   28.1 KiB       0.0           400   93.8 %      42s     5",
         ],
     );
