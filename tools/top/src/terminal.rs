@@ -22,6 +22,8 @@ use crate::screen;
 
 /// How long a key is waited for before news and signals are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How often a frame is drawn without anything new: it tells how long the server has been away.
+const REDRAWN_EVERY: Duration = Duration::from_secs(1);
 /// What shells add to the number of the signal that ended a program.
 const EXIT_SIGNAL: i32 = 128;
 
@@ -61,19 +63,27 @@ fn show(
     sampler: &Sampler,
     signal: &AtomicUsize,
 ) -> io::Result<()> {
+    let mut drawn: Option<Instant> = None;
     while !app.has_ended && signal.load(Ordering::Relaxed) == 0 {
         // While it is paused the sampler waits with what it has, and then tells the mean over the pause.
         if !app.is_paused
             && let Some(news) = sampler.news()
         {
             app.hear(news);
+            drawn = None;
         }
-        terminal.draw(|frame| screen::draw(app, frame.area(), frame.buffer_mut(), Instant::now()))?;
-        if event::poll(TICK)?
-            && let Event::Key(key) = event::read()?
-            && key.is_press()
-        {
-            app.press(key);
+        if drawn.is_none_or(|at| at.elapsed() >= REDRAWN_EVERY) {
+            terminal.draw(|frame| screen::draw(app, frame.area(), frame.buffer_mut(), Instant::now()))?;
+            drawn = Some(Instant::now());
+        }
+        if event::poll(TICK)? {
+            // Anything may change the frame: a key, another size.
+            drawn = None;
+            if let Event::Key(key) = event::read()?
+                && key.is_press()
+            {
+                app.press(key);
+            }
         }
     }
     Ok(())
