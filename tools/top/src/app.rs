@@ -105,8 +105,8 @@ impl App {
         }
     }
 
-    /// Takes what a look has found.
-    pub fn hear(&mut self, news: News) {
+    /// Takes what a look has found, now.
+    pub fn hear(&mut self, news: News, now: Instant) {
         match news {
             Ok(sample) => {
                 let rates = Rates::between(self.latest.as_ref().map(|(old, _)| old), &sample);
@@ -120,7 +120,7 @@ impl App {
                 self.latest = Some((sample, rates));
             }
             Err(sentence) => {
-                let since = self.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
+                let since = self.trouble.as_ref().map_or(now, |trouble| trouble.since);
                 self.trouble = Some(Trouble { sentence, since });
             }
         }
@@ -201,7 +201,7 @@ mod tests {
         let mut app = app();
         press(&mut app, &[KeyCode::Char('3'), KeyCode::PageDown]);
         assert_eq!(app.scroll, 0, "there are no rows");
-        app.hear(Ok(sample(Instant::now(), &RINGCACHED)));
+        app.hear(Ok(sample(Instant::now(), &RINGCACHED)), Instant::now());
         press(&mut app, &[KeyCode::PageDown, KeyCode::Down]);
         assert_eq!(app.scroll, 1, "the second of two shards");
         press(&mut app, &[KeyCode::Up, KeyCode::Up, KeyCode::Down, KeyCode::Tab]);
@@ -222,11 +222,11 @@ mod tests {
     #[test]
     fn trouble_lasts_until_the_next_sample() {
         let mut app = app();
-        app.hear(Err("first".to_string()));
-        let since = app.trouble.clone().expect("trouble").since;
-        app.hear(Err("second".to_string()));
+        let since = Instant::now();
+        app.hear(Err("first".to_string()), since);
+        app.hear(Err("second".to_string()), since + Duration::from_secs(5));
         assert_eq!(app.trouble, Some(Trouble { sentence: "second".to_string(), since }));
-        app.hear(Ok(sample(Instant::now(), &RINGCACHED)));
+        app.hear(Ok(sample(Instant::now(), &RINGCACHED)), Instant::now());
         assert_eq!(app.trouble, None);
     }
 
@@ -235,7 +235,7 @@ mod tests {
         let mut app = app();
         let start = Instant::now();
         for i in 0..=HISTORY_MAX as u64 + 5 {
-            app.hear(Ok(sample(start + Duration::from_secs(i), &RINGCACHED)));
+            app.hear(Ok(sample(start + Duration::from_secs(i), &RINGCACHED)), start);
         }
         assert_eq!(app.history.len(), HISTORY_MAX);
     }

@@ -83,7 +83,7 @@ impl Args {
         let server = matches.get_one::<Address>("server").ok_or("no address")?;
         Ok(Args {
             server: server.clone(),
-            interval: matches.get_one("interval").copied().unwrap_or(Duration::from_secs(1)),
+            interval: *matches.get_one::<Duration>("interval").ok_or("no interval")?,
             once: matches.get_flag("once"),
             login: matches.get_one::<PathBuf>("login").map(|path| login(path)).transpose()?,
         })

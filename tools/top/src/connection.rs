@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::address::Address;
-use crate::report::{self, Answer, ReadError, Report, printable};
-use crate::sample::{ASKS, Sample};
+use crate::report::{self, ReadError, Report, printable};
+use crate::sample::{ASKS, Absent, Sample, Told};
 
 /// What a connection may take to come about, and a look to be answered.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -122,9 +122,9 @@ impl Connection {
     /// Looks at the server.
     pub fn sample(&mut self) -> Result<Sample, Trouble> {
         self.send(&ASKS.map(|ask| format!("{ask}\r\n")).concat())?;
-        let mut answers: [Answer; ASKS.len()] = ASKS.map(|_| Ok(Report::default()));
-        for answer in &mut answers {
-            *answer = Report::read(&mut self.0)?;
+        let mut answers: [Told; ASKS.len()] = ASKS.map(|_| Ok(Report::default()));
+        for (ask, told) in ASKS.into_iter().zip(&mut answers) {
+            *told = Report::read(&mut self.0)?.map_err(|answer| Absent { ask, answer });
         }
         Sample::new(Instant::now(), answers).map_err(Trouble::Refused)
     }

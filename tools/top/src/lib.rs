@@ -36,6 +36,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use app::App;
 use args::Args;
@@ -85,7 +86,7 @@ fn print_once(args: Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut app = App::new(args.server.to_string(), args.interval);
     let sampler = Sampler::start(args);
     for _ in 0..2 {
-        app.hear(Ok(sampler.wait()?));
+        app.hear(Ok(sampler.wait()?), Instant::now());
     }
     // A reader that has seen enough is no error.
     let _ = std::io::stdout().write_all(screen::text(&app).as_bytes());

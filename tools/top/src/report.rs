@@ -33,8 +33,8 @@ pub enum ReadError {
     #[error("the server has closed the connection")]
     Closed,
     /// Beyond a bound of this module.
-    #[error("an answer has more than {0}")]
-    TooLong(&'static str),
+    #[error("an answer has more than {0} {1}")]
+    TooLong(usize, &'static str),
     /// Somebody else's protocol.
     #[error("this is no answer to `stats`: {0}")]
     Foreign(String),
@@ -60,7 +60,7 @@ impl Report {
                 };
             };
             if report.0.len() == LINES_MAX {
-                return Err(ReadError::TooLong("16,384 lines"));
+                return Err(ReadError::TooLong(LINES_MAX, "lines"));
             }
             let (name, value) = stat.split_once(' ').unwrap_or((stat, ""));
             report.0.push((name.to_string(), value.to_string()));
@@ -97,7 +97,7 @@ impl Report {
         rows
     }
 
-    /// The words that stand before a `:`, each once, in the order they came.
+    /// The words that stand before a `:`, in the order they came; of equal neighbours one.
     pub fn groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();
         for (group, _) in self.0.iter().filter_map(|(name, _)| name.split_once(':')) {
@@ -121,7 +121,7 @@ pub fn line(from: &mut impl BufRead) -> Result<String, ReadError> {
     match line.pop() {
         Some(b'\n') => {}
         Some(_) if line.len() + 1 == LINE_BYTES_MAX => {
-            return Err(ReadError::TooLong("4,096 bytes in a line"));
+            return Err(ReadError::TooLong(LINE_BYTES_MAX, "bytes in a line"));
         }
         _ => return Err(ReadError::Closed),
     }
@@ -221,8 +221,8 @@ mod tests {
         assert!(matches!(read("VALUE a 0 1\r\na\r\nEND\r\n"), Err(ReadError::Foreign(_))));
         assert!(matches!(read(""), Err(ReadError::Closed)));
         assert!(matches!(read("STAT a 1\r\nEN"), Err(ReadError::Closed)));
-        assert!(matches!(read("x".repeat(LINE_BYTES_MAX + 1)), Err(ReadError::TooLong(_))));
-        assert!(matches!(read("STAT a 1\n".repeat(LINES_MAX + 1)), Err(ReadError::TooLong(_))));
+        assert!(matches!(read("x".repeat(LINE_BYTES_MAX + 1)), Err(ReadError::TooLong(..))));
+        assert!(matches!(read("STAT a 1\n".repeat(LINES_MAX + 1)), Err(ReadError::TooLong(..))));
         let many: String = (0..2 * ROWS_MAX).map(|i| format!("STAT {i}:a 1\r\n")).collect();
         assert_eq!(report(&many).rows("").len(), ROWS_MAX);
         assert_eq!(report(&many).groups().len(), ROWS_MAX);

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::report::{Answer, Report, Row, amount};
+use crate::report::{Report, Row, amount};
 
 /// What is asked, in this order, at once.
 pub const ASKS: [&str; 7] = [
@@ -16,7 +16,10 @@ pub const ASKS: [&str; 7] = [
     "stats slowlog 50",
 ];
 
-/// A part of a sample that a server may not have, or not show to everybody.
+/// An answer that a server may not have, or not give to everybody.
+pub type Told = Result<Report, Absent>;
+
+/// What is made of it.
 pub type Part<T> = Result<Vec<T>, Absent>;
 
 /// Why a part is not there.
@@ -234,21 +237,17 @@ impl Sample {
     ///
     /// # Errors
     /// The server's words, if it does not even answer `stats`.
-    pub fn new(at: Instant, answers: [Answer; ASKS.len()]) -> Result<Sample, String> {
+    pub fn new(at: Instant, answers: [Told; ASKS.len()]) -> Result<Sample, String> {
         let [general, shards, latency, slabs, items, hot_keys, slow_log] = answers;
-        let general = general?;
-        // What a refusal was an answer to.
-        let answer_to =
-            |ask: usize, answer: Answer| answer.map_err(|answer| Absent { ask: ASKS[ask], answer });
-        let slow_log = answer_to(6, slow_log);
+        let general = general.map_err(|absent| absent.answer)?;
         Ok(Sample {
             at,
             server: Server::of(&general),
             commands: COMMANDS.iter().map(|counted| Command::of(&general, counted)).collect(),
-            shards: answer_to(1, shards).map(|report| table(&report, Shard::of)),
-            latency: answer_to(2, latency).map(|report| latencies(&report)),
-            classes: answer_to(3, slabs).and_then(|slabs| Ok(size_classes(&slabs, &answer_to(4, items)?))),
-            hot_keys: answer_to(5, hot_keys).map(|report| table(&report, HotKey::of)),
+            shards: shards.map(|report| table(&report, Shard::of)),
+            latency: latency.map(|report| latencies(&report)),
+            classes: slabs.and_then(|slabs| Ok(size_classes(&slabs, &items?))),
+            hot_keys: hot_keys.map(|report| table(&report, HotKey::of)),
             slow_log_us: slow_log.as_ref().ok().and_then(|report| report.count("slow_log_us")),
             slow: slow_log.map(|report| table(&report, SlowRequest::of)),
         })
@@ -407,7 +406,11 @@ pub mod tests {
 
     /// A sample from the texts of a server's answers.
     pub fn sample(at: Instant, texts: &[&str; ASKS.len()]) -> Sample {
-        let answers = texts.map(|text| Report::read(&mut text.as_bytes()).expect("well-formed"));
+        let mut answers = ASKS.map(|_| Ok(Report::default()));
+        for ((ask, text), told) in ASKS.into_iter().zip(texts).zip(&mut answers) {
+            let answer = Report::read(&mut text.as_bytes()).expect("well-formed");
+            *told = answer.map_err(|answer| Absent { ask, answer });
+        }
         Sample::new(at, answers).expect("an answer to `stats`")
     }
 
@@ -470,7 +473,7 @@ pub mod tests {
 
     #[test]
     fn without_stats_there_is_no_sample() {
-        let answers = ASKS.map(|_| Err("CLIENT_ERROR unauthenticated".to_string()));
+        let answers = ASKS.map(|ask| Err(Absent { ask, answer: "CLIENT_ERROR unauthenticated".to_string() }));
         assert_eq!(
             Sample::new(Instant::now(), answers).map(|_| ()),
             Err("CLIENT_ERROR unauthenticated".to_string())

@@ -1,8 +1,9 @@
 //! Frames as a terminal would show them.
 
 use super::*;
-use crate::sample::ASKS;
+use crate::report::Report;
 use crate::sample::tests::{RINGCACHED, memcached, sample};
+use crate::sample::{ASKS, Absent, Told};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
@@ -12,7 +13,7 @@ use std::time::Duration;
 fn app(texts: &[&str; ASKS.len()]) -> App {
     let mut app = App::new("cache:11211".to_string(), Duration::from_secs(1));
     let start = Instant::now();
-    app.hear(Ok(sample(start, texts)));
+    app.hear(Ok(sample(start, texts)), start);
     let changes = [
         ("uptime 60", "uptime 61"),
         ("cmd_get 1000", "cmd_get 1300"),
@@ -21,7 +22,7 @@ fn app(texts: &[&str; ASKS.len()]) -> App {
     ];
     let later =
         texts.map(|text| changes.iter().fold(text.to_string(), |text, (from, to)| text.replace(from, to)));
-    app.hear(Ok(sample(start + Duration::from_secs(1), &later.each_ref().map(String::as_str))));
+    app.hear(Ok(sample(start + Duration::from_secs(1), &later.each_ref().map(String::as_str))), start);
     app
 }
 
@@ -160,13 +161,13 @@ fn a_server_that_tells_nothing_has_no_zeros() {
 #[test]
 fn a_lost_server_is_said_and_its_last_figures_stay() {
     let mut app = app(&RINGCACHED);
-    app.hear(Err("cannot connect: Connection refused (os error 111)".to_string()));
+    app.hear(Err("cannot connect: Connection refused (os error 111)".to_string()), Instant::now());
     assert_has(
         &frame(&app, 80, 24),
         &[" LOST for 0s: cannot connect: Connection refused", " requests 300/s "],
     );
     let mut new = App::new("a\x1b[2J".to_string(), Duration::from_secs(1));
-    new.hear(Err("cannot connect".to_string()));
+    new.hear(Err("cannot connect".to_string()), Instant::now());
     assert_has(
         &frame(&new, 80, 24),
         &[r" a\x1b[2J  version -", "nothing seen yet", " LOST for 0s: cannot connect; trying again"],
@@ -182,4 +183,42 @@ fn no_key_of_a_user_writes_to_the_terminal() {
     let frame = frame(&app, 120, 40);
     assert_has(&frame, &[r"\x1b[31mred\x07\xc2\x9b2J\xe2\x80\xae"]);
     assert!(!frame.concat().chars().any(char::is_control));
+}
+
+/// Answers with bytes overwritten and pieces left out or doubled, until one is read: what a hostile or broken server might say.
+fn broken_answer(random: &mut fastrand::Rng, text: &str) -> Result<Report, String> {
+    const BYTES: &[u8] = b"\x1b\x00\xff:.-9 \nE";
+    loop {
+        let mut bytes = text.as_bytes().to_vec();
+        for _ in 0..random.usize(..6) {
+            let at = random.usize(..bytes.len());
+            match random.u8(..4) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes.extend_from_within(at..),
+                _ => bytes[at] = BYTES[random.usize(..BYTES.len())],
+            }
+        }
+        if let Ok(answer) = Report::read(&mut [&bytes[..], b"\r\nEND\r\n"].concat().as_slice()) {
+            return answer;
+        }
+    }
+}
+
+#[test]
+fn no_answer_breaks_it() {
+    for seed in 0..100 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut app = app(&RINGCACHED);
+        for _ in 0..3 {
+            let mut answers: [Told; ASKS.len()] = ASKS.map(|_| Ok(Report::default()));
+            for ((ask, text), told) in ASKS.into_iter().zip(RINGCACHED).zip(&mut answers) {
+                *told = broken_answer(&mut random, text).map_err(|answer| Absent { ask, answer });
+            }
+            let at = app.latest.as_ref().map_or_else(Instant::now, |(sample, _)| sample.at);
+            app.hear(Sample::new(at + Duration::from_millis(random.u64(..2_000)), answers), at);
+        }
+        app.press(KeyEvent::from(KeyCode::Char(char::from(b'1' + random.u8(..6)))));
+        let frame = frame(&app, random.u16(40..130), random.u16(12..50)).concat();
+        assert!(!frame.chars().any(char::is_control), "seed {seed}");
+    }
 }

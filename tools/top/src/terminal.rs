@@ -69,7 +69,7 @@ fn show(
         if !app.is_paused
             && let Some(news) = sampler.news()
         {
-            app.hear(news);
+            app.hear(news, Instant::now());
             drawn = None;
         }
         if drawn.is_none_or(|at| at.elapsed() >= REDRAWN_EVERY) {
