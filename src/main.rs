@@ -1,4 +1,4 @@
-//! options -> plan -> run; nothing else.
+//! options -> plan -> run; nothing else. (`ringcached top` is a client, and a crate of its own.)
 
 use std::error::Error;
 use std::io::Write as _;
@@ -33,6 +33,10 @@ use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1).peekable();
+    if words.peek().is_some_and(|word| word == "top") {
+        return ringcached_top::main(words);
+    }
     log::set_format(None);
     let source = Source::here();
     let asked = source.read().and_then(|given| Ok((given.asked(&source.machine)?, given)));

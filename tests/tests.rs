@@ -24,6 +24,7 @@
 //! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `telemetry` | `stats latency`, `slowlog`, `hotkeys`, `bigkeys`: what is slow, hot and big |
+//! | `top` | `ringcached top`, in a terminal of tmux's and as text |
 //! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
@@ -90,6 +91,7 @@ mod stats;
 mod steering;
 mod storage;
 mod telemetry;
+mod top;
 mod tuning;
 mod udp;
 mod watch;

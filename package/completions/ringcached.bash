@@ -16,6 +16,9 @@ _ringcached() {
             ",$1")
                 cmd="ringcached"
                 ;;
+            ringcached,top)
+                cmd="ringcached__subcmd__top"
+                ;;
             *)
                 ;;
         esac
@@ -23,7 +26,7 @@ _ringcached() {
 
     case "${cmd}" in
         ringcached)
-            opts="-p -U -l -s -a -B -Y -S -c -b -R -m -M -I -f -n -C -L -k -t -A -F -X -W -D -u -d -P -r -o -v -h -V -i -e -Z -N --port --udp-port --listen --unix-socket --unix-mask --steer --shard-ports --source-port-steering --advertise --protocol --congestion --auth-file --enable-sasl --conn-limit --listen-backlog --max-reqs-per-event --memory-limit --disable-evictions --max-item-size --max-key-size --slab-growth-factor --slab-min-size --disable-cas --enable-largepages --lock-memory --threads --cores --partition --busy-poll --enable-shutdown --disable-flush-all --disable-dumping --disable-watch --prefix-delimiter --slow-log --user --daemon --pidfile --enable-coredumps --extended --config --verbose --log-format --print-config --help --version --license --memory-file --enable-ssl --napi-ids"
+            opts="-p -U -l -s -a -B -Y -S -c -b -R -m -M -I -f -n -C -L -k -t -A -F -X -W -D -u -d -P -r -o -v -h -V -i -e -Z -N --port --udp-port --listen --unix-socket --unix-mask --steer --shard-ports --source-port-steering --advertise --protocol --congestion --auth-file --enable-sasl --conn-limit --listen-backlog --max-reqs-per-event --memory-limit --disable-evictions --max-item-size --max-key-size --slab-growth-factor --slab-min-size --disable-cas --enable-largepages --lock-memory --threads --cores --partition --busy-poll --enable-shutdown --disable-flush-all --disable-dumping --disable-watch --prefix-delimiter --slow-log --user --daemon --pidfile --enable-coredumps --extended --config --verbose --log-format --print-config --help --version --license --memory-file --enable-ssl --napi-ids top"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -350,6 +353,43 @@ _ringcached() {
                     ;;
                 -N)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ringcached__subcmd__top)
+            opts="-i --interval --once --login"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --login)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 *)

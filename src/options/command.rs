@@ -27,7 +27,7 @@ pub fn command() -> Command {
         .infer_long_args(true)
         .args(TABLE.iter().map(|spec| argument(spec)))
         .arg(Arg::new(STRAY).num_args(0..).hide(true))
-        .override_usage("ringcached [options]")
+        .override_usage("ringcached [options]\n       ringcached top [-h | options] [address]: a live view of a running server")
         .help_template(format!(
             "{NAME_AND_VERSION}\n\n{{usage-heading}} {{usage}}\n\n{{all-args}}{{after-help}}\n"
         ))

@@ -1,5 +1,5 @@
 //! What is made from the table and committed: `docs/options.md`, and below `package/` the manual page, the completions of shells
-//! and the configuration file that a package installs. Committed, so that who builds a package needs no network and no run of
+//! and the configuration file that a package installs. The command line of `ringcached top` has a page and completions too. Committed, so that who builds a package needs no network and no run of
 //! the program, and a change of them is seen in review. Each is compared with what the table says, so it cannot go stale;
 //! `UPDATE=1 cargo test --lib reference` writes them anew.
 
@@ -129,7 +129,14 @@ fn further_sections() -> Roff {
         items(title, &rows);
     }
     page.control("SH", ["SEE ALSO"]);
-    page.text([bold("memcached"), roman("(1), "), bold("systemctl"), roman("(1)")]);
+    page.text([
+        bold("memcached"),
+        roman("(1), "),
+        bold("ringcached-top"),
+        roman("(1), "),
+        bold("systemctl"),
+        roman("(1)"),
+    ]);
     page
 }
 
@@ -159,10 +166,21 @@ const STATUSES: &[(&str, &str)] = &[
     ("71", "The system refused something: a file, a limit, a user, a socket."),
 ];
 
+/// The manual page of `ringcached top`.
+fn manual_of_top() -> Vec<u8> {
+    let manual = clap_mangen::Man::new(ringcached_top::command().name("ringcached-top"))
+        .manual("User Commands")
+        .date("");
+    let mut page = Vec::new();
+    manual.render(&mut page).expect("written to memory");
+    page
+}
+
 /// The completions for a shell.
 fn completions(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command::command(), "ringcached", &mut script);
+    let mut command = command::command().subcommand(ringcached_top::command()).disable_help_subcommand(true);
+    clap_complete::generate(shell, &mut command, "ringcached", &mut script);
     script
 }
 
@@ -181,6 +199,7 @@ fn the_committed_files_are_what_the_table_says() {
     let files = [
         ("docs/options.md", page().into_bytes()),
         ("package/ringcached.1", manual()),
+        ("package/ringcached-top.1", manual_of_top()),
         ("package/ringcached.toml", packaged_config()),
         ("package/completions/ringcached.bash", completions(Shell::Bash)),
         ("package/completions/_ringcached", completions(Shell::Zsh)),
