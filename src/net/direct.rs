@@ -29,7 +29,7 @@ pub unsafe trait StableRoom {
 const PIECES_MAX: usize = 32;
 
 /// Bytes of one receive: the kernel copies them in one go, and everybody else on the shard waits for it.
-const DIRECT_BYTES_MAX: usize = 1024 * 1024;
+pub const DIRECT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes to wait for, if the receive takes so many, and the fewest that are worth the system call.
 const LOW_WATER_MAX: usize = 512 * 1024;

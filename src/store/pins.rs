@@ -134,9 +134,24 @@ impl<'a> Iterator for PinnedSegments<'a> {
 }
 
 impl Upload {
-    /// The chunk that is being filled.
-    pub(super) fn chunk(&self) -> Loc {
-        self.current
+    /// The last chunk there is, and the bytes of the value that have room between here and its end.
+    pub(super) fn end_of_room(&self) -> (Loc, usize) {
+        // Goes ahead of this token, as `regions` does.
+        let mut ahead = std::mem::ManuallyDrop::new(Upload { ..*self });
+        let mut room = 0;
+        loop {
+            let len = ahead.next_region().len();
+            if len == 0 {
+                return (ahead.current, room);
+            }
+            ahead.advance(len);
+            room += len;
+        }
+    }
+
+    /// Bytes of the value that have memory and have not been written.
+    pub fn room(&self) -> usize {
+        self.end_of_room().1
     }
 
     /// Bytes of the value still to be written.

@@ -73,7 +73,7 @@ impl Store {
         built.map(|head| self.new_upload(head)).ok_or_else(|| self.refuse(key, write, Refusal::NoMemory))
     }
 
-    /// Adds the next chunks to an upload that [needs room](Upload::needs_room). `key` and `write` are
+    /// Adds the next chunks to an upload whose [room](Upload::room) is less than what remains. `key` and `write` are
     /// those it was reserved with. `NoMemory` gives it up.
     pub fn grow(
         &mut self,
@@ -83,9 +83,8 @@ impl Store {
         now_s: u32,
     ) -> Result<Upload, Refusal> {
         self.tick(now_s);
-        if upload.needs_room()
-            && self.append_chunks(upload.chunk(), upload.remaining(), UPLOAD_CHUNKS).is_none()
-        {
+        let (last, room) = upload.end_of_room();
+        if self.append_chunks(last, upload.remaining() - room, UPLOAD_CHUNKS).is_none() {
             self.count_no_memory(self.slab.classes.last());
             self.abandon(upload);
             return Err(self.refuse(key, write, Refusal::NoMemory));

@@ -7,7 +7,7 @@
 
 use super::{Mode, Session, Step, Stop};
 use crate::net::DirectReceive;
-use crate::net::direct::Fill;
+use crate::net::direct::{DIRECT_BYTES_MAX, Fill};
 use crate::protocol::reply::text;
 use crate::shard::core::Core;
 use crate::shard::direct::DIRECT_MIN;
@@ -26,12 +26,25 @@ pub(super) struct Receiving {
 enum State {
     /// The owner has been asked for memory for what is missing, so many bytes, or the first of it.
     Asked(usize),
+    /// There is memory for less than one receive could bring; the next turn gets more.
+    Growing(Upload),
     /// The memory is being filled with what was received before it was there, or comes with other requests.
     Filling(Upload),
     /// What is missing is received straight into the memory.
     Direct(DirectReceive<Upload>),
     /// It is full; in a text protocol the line end is still to come.
     Full(Upload),
+}
+
+impl State {
+    /// Of an upload whose memory was made or grew.
+    fn of(upload: Upload) -> State {
+        if upload.room() < upload.remaining().min(DIRECT_BYTES_MAX) {
+            State::Growing(upload)
+        } else {
+            State::Filling(upload)
+        }
+    }
 }
 
 /// Bytes of the line end behind the data.
@@ -52,9 +65,8 @@ impl Receiving {
     /// Nothing can be done before more of it comes.
     pub(super) fn needs_input(&self) -> bool {
         match &self.state {
-            State::Asked(_) => false,
-            State::Filling(upload) => !upload.needs_room(),
-            State::Direct(_) => true,
+            State::Asked(_) | State::Growing(_) => false,
+            State::Filling(_) | State::Direct(_) => true,
             State::Full(_) => line_end_len(&self.request.borrow().form) > 0,
         }
     }
@@ -63,7 +75,7 @@ impl Receiving {
     fn missing(&self) -> usize {
         match &self.state {
             State::Asked(missing) => *missing,
-            State::Filling(upload) => upload.remaining(),
+            State::Growing(upload) | State::Filling(upload) => upload.remaining(),
             State::Direct(direct) => direct.room().remaining(),
             State::Full(_) => 0,
         }
@@ -73,7 +85,7 @@ impl Receiving {
     pub(super) fn abandon(self, core: &mut Core) {
         let upload = match self.state {
             State::Asked(_) => return,
-            State::Filling(upload) | State::Full(upload) => upload,
+            State::Growing(upload) | State::Filling(upload) | State::Full(upload) => upload,
             State::Direct(direct) => direct.into_room(),
         };
         core.abandon(self.owner, upload);
@@ -126,7 +138,7 @@ impl Session {
         let keys = &mut core.keyspace;
         match keys.store.reserve(request.key, &request.write(), len, keys.now_s) {
             Ok(upload) => {
-                self.mode = Mode::Value(Receiving::new(request, owner, State::Filling(upload)));
+                self.mode = Mode::Value(Receiving::new(request, owner, State::of(upload)));
             }
             Err(reason) => self.refuse(core, request, reason, len),
         }
@@ -152,7 +164,7 @@ impl Session {
     pub fn reserved(&mut self, core: &mut Core, result: Result<Upload, Refusal>) {
         match (std::mem::take(&mut self.mode), result) {
             (Mode::Value(mut receiving), Ok(upload)) => {
-                receiving.state = State::Filling(upload);
+                receiving.state = State::of(upload);
                 self.mode = Mode::Value(receiving);
             }
             (Mode::Value(receiving), Err(reason)) => {
@@ -197,7 +209,7 @@ impl Session {
                 if direct.room().remaining() == 0 {
                     State::Full(direct.into_room())
                 } else if direct.room().needs_room() {
-                    State::Filling(direct.into_room())
+                    State::Growing(direct.into_room())
                 } else {
                     State::Direct(direct)
                 }
@@ -215,13 +227,16 @@ impl Session {
                 self.mode = Mode::Value(receiving);
                 Step::stop(Stop::WaitOwn)
             }
-            State::Filling(upload) if upload.needs_room() => {
-                self.grow(core, receiving.request, receiving.owner, upload)
-            }
+            State::Growing(upload) => self.grow(core, receiving.request, receiving.owner, upload),
             State::Filling(mut upload) => {
                 let n = upload.write(rest);
-                receiving.state =
-                    if upload.remaining() == 0 { State::Full(upload) } else { State::Filling(upload) };
+                receiving.state = if upload.remaining() == 0 {
+                    State::Full(upload)
+                } else if upload.needs_room() {
+                    State::Growing(upload)
+                } else {
+                    State::Filling(upload)
+                };
                 self.mode = Mode::Value(receiving);
                 Step::on(n)
             }
@@ -243,7 +258,7 @@ impl Session {
         }
     }
 
-    /// Gets memory for more of a value that has filled what it had.
+    /// Gets a few chunks more for a value, and others their turn before the next ones.
     fn grow(&mut self, core: &mut Core, owned: OwnedRequest, owner: usize, upload: Upload) -> Step {
         let missing = upload.remaining();
         let request = owned.borrow();
@@ -254,10 +269,10 @@ impl Session {
         }
         let keys = &mut core.keyspace;
         match keys.store.grow(upload, request.key, &request.write(), keys.now_s) {
-            Ok(upload) => self.mode = Mode::Value(Receiving::new(&request, owner, State::Filling(upload))),
+            Ok(upload) => self.mode = Mode::Value(Receiving::new(&request, owner, State::of(upload))),
             Err(reason) => self.refuse(core, &request, reason, missing),
         }
-        Step::on(0)
+        Step::stop(Stop::Yield)
     }
 
     fn finish_value(
