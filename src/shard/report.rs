@@ -4,8 +4,9 @@ use super::Shard;
 use super::calls::{Call, Part, Todo};
 use super::conn::{Conn, Life};
 use super::datagrams::Datagrams;
+use super::plan::receive_bytes;
 use super::prefixes::PrefixCounts;
-use super::snapshot::{ConnReport, Query, Snapshot, Topic};
+use super::snapshot::{ConnReport, Query, Snapshot, Topic, Work};
 use super::upkeep::STORE_STEP;
 use crate::net::Listener;
 use crate::net::{DatagramSocket, listener};
@@ -65,10 +66,11 @@ impl Shard {
         let telemetry = &mut self.core.telemetry;
         let hot_keys = telemetry.hot_keys.top(rows_of(Topic::HotKeys), telemetry.now_ns());
         let telemetry = &self.core.telemetry;
+        let service_times = if topic == Topic::Metrics { telemetry.latency.buckets() } else { Vec::new() };
         let latency = if topic == Topic::Latency { telemetry.latency.report() } else { Vec::new() };
         let (large_items, large_items_are_all) = walk.map(LargestWalk::result).unwrap_or_default();
         let store = &self.core.keyspace.store;
-        let with_classes = matches!(topic, Topic::Items | Topic::Slabs);
+        let with_classes = matches!(topic, Topic::Items | Topic::Slabs | Topic::Metrics);
         let classes = (1..=store.class_max()).filter(|_| with_classes);
         Snapshot {
             shard: self.core.id,
@@ -86,12 +88,29 @@ impl Shard {
             prefixes: if topic == Topic::Detail { self.prefix_counts() } else { Vec::new() },
             conns: if topic == Topic::Conns { self.conn_reports() } else { Vec::new() },
             latency,
+            service_times,
             slow_requests: telemetry.slow_log.latest(rows_of(Topic::SlowLog)),
             slow_requests_seen: telemetry.slow_log.seen(),
             hot_keys,
             large_items,
             large_items_are_all,
             buffer_bytes: self.buffer_bytes,
+            work: self.work(),
+        }
+    }
+
+    fn work(&self) -> Work {
+        Work {
+            lived: self.began.elapsed(),
+            parked: self.parked,
+            turns: self.common.pulse.turns_of(self.core.id),
+            completions: self.completions,
+            ring_backlog: self.ring.backlog_len(),
+            receive_bytes: receive_bytes(self.core.shards),
+            blocks_used: self.core.pool.in_use(),
+            blocks: self.core.pool.in_use() + self.core.pool.available(),
+            waiting_bytes: self.core.waiting_bytes,
+            waiting_bytes_max: self.core.waiting_bytes_max,
         }
     }
 
