@@ -19,8 +19,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 /// Addresses a shard can listen on: a bit for each in its list of armed accepts, and in that of armed receives of UDP.
 const LISTENERS_MAX: usize = 64;
 
-/// Connections of operators that may wait to be accepted.
-const ADMIN_BACKLOG: i32 = 16;
+/// Connections of operators that may wait to be accepted, while others are served.
+const ADMIN_BACKLOG: i32 = 128;
 
 /// All sockets that clients find.
 pub struct Sockets {

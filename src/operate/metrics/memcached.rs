@@ -1,13 +1,16 @@
-//! The metrics of memcached_exporter, made as it makes them: from the lines of `stats`, `stats settings`, `stats items` and `stats
-//! slabs`. Names, labels and values are its own, so that dashboards and alerts for memcached work unchanged; so are the types, but
+//! The metrics of memcached_exporter, made as it makes them: from the lines of `stats` and `stats settings`, and from what `stats items`
+//! and `stats slabs` show (by class there are too many lines to write and read again each time). Names, labels and values are its own, so that dashboards and alerts for memcached work unchanged; so are the types, but
 //! where a counter's name does not end in `_total`, which promtool objects to.
 //! Source: github.com/prometheus/memcached_exporter, `pkg/exporter/exporter.go` at 17e002c. What it makes of a second tier or a proxy is
 //! not here, as neither is in `stats`.
 
-use super::text::{Exposition, Kind};
+use super::text::{Exposition, Kind, Label};
 use crate::operate::stats::Reporter;
+use crate::operate::stats::classes::{classes, malloced_bytes};
 use crate::shard::snapshot::{Snapshot, Topic};
+use crate::store::{ClassCounters, ClassStats};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 use Kind::{Counter, Gauge, Untyped};
 
@@ -61,47 +64,83 @@ const SETTINGS: &[Row] = &[
     ("lru_crawler_warm_max_factor", Gauge, "Always 0: one order of items.", "warm_max_factor"),
 ];
 
-/// By class, from `stats items`.
-const ITEMS: &[Row] = &[
-    ("slab_current_items", Gauge, "Items of the class.", "number"),
-    ("slab_items_age_seconds", Gauge, "Seconds since the oldest item was used.", "age"),
-    ("slab_items_crawler_reclaimed_total", Counter, "Dead items the crawl found.", "crawler_reclaimed"),
-    ("slab_items_evicted_total", Counter, "Live items thrown out for lack of memory.", "evicted"),
-    ("slab_items_evicted_nonzero_total", Counter, "Of these, with an expiry time.", "evicted_nonzero"),
-    ("slab_items_evicted_time_seconds", Gauge, "How long the last of these was unused.", "evicted_time"),
-    ("slab_items_evicted_unfetched_total", Counter, "Evicted items never read.", "evicted_unfetched"),
-    ("slab_items_expired_unfetched_total", Counter, "Expired items never read.", "expired_unfetched"),
-    ("slab_items_outofmemory_total", Counter, "Stores refused for lack of memory.", "outofmemory"),
-    ("slab_items_reclaimed_total", Counter, "Dead items found when memory was needed.", "reclaimed"),
-    ("slab_items_tailrepairs_total", Counter, "Always 0: nothing to repair.", "tailrepairs"),
-    ("slab_mem_requested_bytes", Gauge, "Bytes that the items asked for.", "mem_requested"),
-    ("slab_items_moves_to_cold", Untyped, "Always 0: one order of items.", "moves_to_cold"),
-    ("slab_items_moves_to_warm", Untyped, "Always 0: one order of items.", "moves_to_warm"),
-    ("slab_items_moves_within_lru", Untyped, "Always 0: one order of items.", "moves_within_lru"),
-    ("slab_hot_items", Gauge, "Always 0: one order of items.", "number_hot"),
-    ("slab_warm_items", Gauge, "Always 0: one order of items.", "number_warm"),
-    ("slab_cold_items", Gauge, "All items, as there is one order.", "number_cold"),
-    ("slab_temporary_items", Gauge, "Always 0: one order of items.", "number_temp"),
-    ("slab_hot_age_seconds", Gauge, "Always 0: one order of items.", "age_hot"),
-    ("slab_warm_age_seconds", Gauge, "Always 0: one order of items.", "age_warm"),
+/// The same of a size class.
+type ClassRow = (&'static str, Kind, &'static str, fn(&ClassStats) -> u64);
+
+/// Of `stats items`, for classes with items.
+const ITEMS: &[ClassRow] = &[
+    ("slab_current_items", Gauge, "Items of the class.", |c| c.counters.number),
+    ("slab_items_age_seconds", Gauge, "Seconds since the oldest item was used.", |c| c.age_s.into()),
+    ("slab_items_crawler_reclaimed_total", Counter, "Dead items the crawl found.", |c| {
+        c.counters.crawler_reclaimed
+    }),
+    ("slab_items_evicted_total", Counter, "Live items thrown out for lack of memory.", |c| {
+        c.counters.evicted
+    }),
+    ("slab_items_evicted_nonzero_total", Counter, "Of these, with an expiry time.", |c| {
+        c.counters.evicted_nonzero
+    }),
+    ("slab_items_evicted_time_seconds", Gauge, "How long the last of these was unused.", |c| {
+        c.counters.evicted_time_s.into()
+    }),
+    ("slab_items_evicted_unfetched_total", Counter, "Evicted items never read.", |c| {
+        c.counters.evicted_unfetched
+    }),
+    ("slab_items_expired_unfetched_total", Counter, "Expired items never read.", |c| {
+        c.counters.expired_unfetched
+    }),
+    ("slab_items_outofmemory_total", Counter, "Stores refused for lack of memory.", |c| {
+        c.counters.outofmemory
+    }),
+    ("slab_items_reclaimed_total", Counter, "Dead items found when memory was needed.", |c| {
+        c.counters.reclaimed
+    }),
+    ("slab_items_tailrepairs_total", Counter, "Always 0: nothing to repair.", |_| 0),
+    ("slab_mem_requested_bytes", Gauge, "Bytes that the items asked for.", |c| c.counters.mem_requested),
+    ("slab_items_moves_to_cold", Untyped, "Always 0: one order of items.", |_| 0),
+    ("slab_items_moves_to_warm", Untyped, "Always 0: one order of items.", |_| 0),
+    ("slab_items_moves_within_lru", Untyped, "Always 0: one order of items.", |_| 0),
+    ("slab_hot_items", Gauge, "Always 0: one order of items.", |_| 0),
+    ("slab_warm_items", Gauge, "Always 0: one order of items.", |_| 0),
+    ("slab_cold_items", Gauge, "All items, as there is one order.", |c| c.counters.number),
+    ("slab_hot_age_seconds", Gauge, "Always 0: one order of items.", |_| 0),
+    ("slab_warm_age_seconds", Gauge, "Always 0: one order of items.", |_| 0),
 ];
 
-/// By class, from `stats slabs`.
-const SLABS: &[Row] = &[
-    ("slab_chunk_size_bytes", Gauge, "Bytes of a chunk.", "chunk_size"),
-    ("slab_chunks_per_page", Gauge, "Chunks of a page.", "chunks_per_page"),
-    ("slab_current_pages", Gauge, "Pages of the class.", "total_pages"),
-    ("slab_current_chunks", Gauge, "Chunks of the class.", "total_chunks"),
-    ("slab_chunks_used", Gauge, "Chunks in use.", "used_chunks"),
-    ("slab_chunks_free", Gauge, "Chunks not in use.", "free_chunks"),
-    ("slab_chunks_free_end", Gauge, "Always 0: pages are cut at once.", "free_chunks_end"),
+/// Of `stats slabs`, for classes with pages.
+const SLABS: &[ClassRow] = &[
+    ("slab_chunk_size_bytes", Gauge, "Bytes of a chunk.", |c| c.chunk_size as u64),
+    ("slab_chunks_per_page", Gauge, "Chunks of a page.", |c| c.chunks_per_page.into()),
+    ("slab_current_pages", Gauge, "Pages of the class.", |c| c.total_pages.into()),
+    ("slab_current_chunks", Gauge, "Chunks of the class.", |c| {
+        u64::from(c.used_chunks) + u64::from(c.free_chunks)
+    }),
+    ("slab_chunks_used", Gauge, "Chunks in use.", |c| c.used_chunks.into()),
+    ("slab_chunks_free", Gauge, "Chunks not in use.", |c| c.free_chunks.into()),
+    ("slab_chunks_free_end", Gauge, "Always 0: pages are cut at once.", |_| 0),
+];
+
+/// What is counted of a class.
+type Count = fn(&ClassCounters) -> u64;
+
+/// The labels of `slab_lru_hits_total`, with how many reads hit there.
+const QUEUES: [(&str, Count); 4] =
+    [("hot", |_| 0), ("warm", |_| 0), ("cold", |c| c.get_hits), ("temporary", |_| 0)];
+
+/// The labels of `slab_commands_total`, with their counts. `cmd_set` has the compare-and-swaps too, which are told apart.
+const CLASS_COMMANDS: [(&str, &str, Count); 8] = [
+    ("get", "hit", |c| c.get_hits),
+    ("delete", "hit", |c| c.delete_hits),
+    ("incr", "hit", |c| c.incr_hits),
+    ("decr", "hit", |c| c.decr_hits),
+    ("cas", "hit", |c| c.cas_hits),
+    ("touch", "hit", |c| c.touch_hits),
+    ("cas", "badval", |c| c.cas_badval),
+    ("set", "hit", |c| c.cmd_set.saturating_sub(c.cas_hits + c.cas_badval)),
 ];
 
 /// What memcached counts hits and misses of.
 const COMMANDS: [&str; 6] = ["get", "delete", "incr", "decr", "cas", "touch"];
-
-/// The labels of `slab_lru_hits_total`, with the end of their lines in `stats items`.
-const QUEUES: [(&str, &str); 4] = [("hot", "hot"), ("warm", "warm"), ("cold", "cold"), ("temporary", "temp")];
 
 /// The lines of a report, by name.
 struct Lines<'a>(HashMap<&'a str, &'a str>);
@@ -126,31 +165,18 @@ impl<'a> Lines<'a> {
     }
 
     /// `cmd_set` has the compare-and-swaps too, which are told apart.
-    fn plain_sets(&self, without: &[&str]) -> Option<u64> {
-        let swaps: u64 = without.iter().filter_map(|name| self.count(name)).sum();
-        Some(self.count("cmd_set")?.saturating_sub(swaps))
+    fn plain_sets(&self) -> Option<u64> {
+        let swaps = ["cas_misses", "cas_hits", "cas_badval"].iter().filter_map(|name| self.count(name));
+        Some(self.count("cmd_set")?.saturating_sub(swaps.sum()))
     }
-}
-
-/// The lines `[items:]<class>:<name>` of a report by class, with those of each class under its name alone.
-fn by_class<'a>(report: &'a str) -> BTreeMap<u8, Lines<'a>> {
-    let mut classes: BTreeMap<u8, Lines<'a>> = BTreeMap::new();
-    for (name, value) in Lines::of(report).0 {
-        let name = name.strip_prefix("items:").unwrap_or(name);
-        let Some((class, name)) = name.split_once(':') else { continue };
-        let Ok(class) = class.parse() else { continue };
-        classes.entry(class).or_insert_with(|| Lines(HashMap::new())).0.insert(name, value);
-    }
-    classes
 }
 
 /// Writes all of it.
 pub(super) fn write(text: &mut Exposition, reporter: &Reporter, reports: &[Snapshot]) {
     let report = |topic: Topic| String::from_utf8(reporter.render(topic.into(), reports)).unwrap_or_default();
     let (general, settings) = (report(Topic::General), report(Topic::Settings));
-    let (items, slabs) = (report(Topic::Items), report(Topic::Slabs));
     let (general, settings) = (Lines::of(&general), Lines::of(&settings));
-    single(text, "up", Gauge, "Always 1: whoever does not answer is down.", "1");
+    single(text, "up", Gauge, "Always 1: whoever does not answer is down.", 1);
     if let Some(version) = general.value("version") {
         let name = "memcached_version";
         text.family(name, Gauge, "The memcached whose behaviour this is, as `version` tells it.");
@@ -164,17 +190,25 @@ pub(super) fn write(text: &mut Exposition, reporter: &Reporter, reports: &[Snaps
         }
     }
     commands(text, &general);
-    if let Some(malloced) = Lines::of(&slabs).value("total_malloced") {
-        single(text, "malloced_bytes", Gauge, "Bytes of the pages of all classes.", malloced);
-    }
-    let (items, slabs) = (by_class(&items), by_class(&slabs));
-    classes(text, ITEMS, &items);
-    lru_hits(text, &items);
-    classes(text, SLABS, &slabs);
-    class_commands(text, &slabs);
+    single(text, "malloced_bytes", Gauge, "Bytes of the pages of all classes.", malloced_bytes(reports));
+    let mut classes = classes(reports);
+    classes.retain(|_, class| class.total_pages > 0);
+    by_class(text, SLABS, &classes);
+    class_samples(text, "commands_total", "Commands by what became of them.", &classes, |put, class| {
+        for (command, status, count) in CLASS_COMMANDS {
+            put(&[("command", &command), ("status", &status)], count(&class.counters));
+        }
+    });
+    classes.retain(|_, class| class.counters.number > 0);
+    by_class(text, ITEMS, &classes);
+    class_samples(text, "lru_hits_total", "Reads that hit, all in the one order.", &classes, |put, class| {
+        for (queue, hits) in QUEUES {
+            put(&[("lru", &queue)], hits(&class.counters));
+        }
+    });
 }
 
-fn single(text: &mut Exposition, name: &str, kind: Kind, help: &str, value: &str) {
+fn single(text: &mut Exposition, name: &str, kind: Kind, help: &str, value: impl Display) {
     let name = format!("memcached_{name}");
     text.family(&name, kind, help);
     text.sample(&name, &[], value);
@@ -182,7 +216,7 @@ fn single(text: &mut Exposition, name: &str, kind: Kind, help: &str, value: &str
 
 fn commands(text: &mut Exposition, general: &Lines<'_>) {
     let name = "memcached_commands_total";
-    text.family(name, Counter, "Commands by name and what became of them.");
+    text.family(name, Counter, "Commands by what became of them.");
     let mut put = |command: &str, status: &str, count: Option<u64>| {
         if let Some(count) = count {
             text.sample(name, &[("command", &command), ("status", &status)], count);
@@ -194,54 +228,39 @@ fn commands(text: &mut Exposition, general: &Lines<'_>) {
     }
     put("cas", "badval", general.count("cas_badval"));
     put("flush", "hit", general.count("cmd_flush"));
-    put("set", "hit", general.plain_sets(&["cas_misses", "cas_hits", "cas_badval"]));
+    put("set", "hit", general.plain_sets());
 }
 
 /// One family for each row, with a sample for each class.
-fn classes(text: &mut Exposition, rows: &[Row], classes: &BTreeMap<u8, Lines<'_>>) {
-    for (name, kind, help, line) in rows {
-        let mut samples =
-            classes.iter().filter_map(|(class, lines)| Some((class, lines.value(line)?))).peekable();
-        if samples.peek().is_none() {
-            continue;
-        }
+fn by_class(text: &mut Exposition, rows: &[ClassRow], classes: &BTreeMap<u8, ClassStats>) {
+    for (name, kind, help, value) in rows.iter().filter(|_| !classes.is_empty()) {
         let name = format!("memcached_{name}");
         text.family(&name, *kind, help);
-        samples.for_each(|(class, value)| text.sample(&name, &[("slab", class)], value));
+        classes.iter().for_each(|(id, class)| text.sample(&name, &[("slab", id)], value(class)));
     }
 }
 
-fn lru_hits(text: &mut Exposition, classes: &BTreeMap<u8, Lines<'_>>) {
-    let name = "memcached_slab_lru_hits_total";
-    if classes.is_empty() {
-        return;
-    }
-    text.family(name, Counter, "Reads that hit, all of them in the one order there is, `cold`.");
-    for (class, lines) in classes {
-        for (queue, line) in QUEUES {
-            if let Some(hits) = lines.value(&format!("hits_to_{line}")) {
-                text.sample(name, &[("slab", class), ("lru", &queue)], hits);
-            }
-        }
-    }
-}
+/// Puts a sample with further labels.
+type Put<'a> = &'a mut dyn FnMut(&[Label<'_>], u64);
 
-fn class_commands(text: &mut Exposition, classes: &BTreeMap<u8, Lines<'_>>) {
-    let name = "memcached_slab_commands_total";
+/// A family of counters with several samples for each class.
+fn class_samples(
+    text: &mut Exposition,
+    name: &str,
+    help: &str,
+    classes: &BTreeMap<u8, ClassStats>,
+    of: impl Fn(Put<'_>, &ClassStats),
+) {
     if classes.is_empty() {
         return;
     }
-    text.family(name, Counter, "Commands by class, name and what became of them.");
-    for (class, lines) in classes {
-        let mut put = |command: &str, status: &str, count: Option<u64>| {
-            if let Some(count) = count {
-                text.sample(name, &[("slab", class), ("command", &command), ("status", &status)], count);
-            }
+    let name = format!("memcached_slab_{name}");
+    text.family(&name, Counter, help);
+    for (id, class) in classes {
+        let mut put = |labels: &[Label<'_>], value: u64| {
+            let first: Label<'_> = ("slab", id);
+            text.sample(&name, &[&[first], labels].concat(), value);
         };
-        for command in COMMANDS {
-            put(command, "hit", lines.count(&format!("{command}_hits")));
-        }
-        put("cas", "badval", lines.count("cas_badval"));
-        put("set", "hit", lines.plain_sets(&["cas_hits", "cas_badval"]));
+        of(&mut put, class);
     }
 }

@@ -1,10 +1,9 @@
 //! What each shard tells of itself, under `ringcached_` and with its number as a label. docs/operating.md says what the numbers
 //! mean for an operator.
 
-use super::text::{Exposition, Kind};
+use super::text::{Exposition, Kind, Label};
 use crate::shard::snapshot::Snapshot;
 use crate::shard::telemetry::latency::BUCKETS_NS;
-use std::fmt::Display;
 
 /// One family of samples.
 pub(super) struct Family {
@@ -183,7 +182,7 @@ fn memory(text: &mut Exposition, name: &str, report: &Snapshot) {
 fn service_times(text: &mut Exposition, name: &str, report: &Snapshot) {
     let (bucket, sum, count) = (format!("{name}_bucket"), format!("{name}_sum"), format!("{name}_count"));
     for times in &report.service_times {
-        let labels: [(&str, &dyn Display); 2] = [("shard", &report.shard), ("class", &times.class.name())];
+        let labels: [Label<'_>; 2] = [("shard", &report.shard), ("class", &times.class.name())];
         for (bound_ns, up_to) in BUCKETS_NS.iter().zip(times.up_to) {
             let bound_s = *bound_ns as f64 / 1e9;
             text.sample(&bucket, &[labels[0], labels[1], ("le", &bound_s)], up_to);

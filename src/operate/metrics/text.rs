@@ -30,6 +30,9 @@ impl Kind {
     }
 }
 
+/// A label of a sample and its value.
+pub type Label<'a> = (&'a str, &'a dyn Display);
+
 /// The text being written.
 #[derive(Default)]
 pub struct Exposition(String);
@@ -42,7 +45,7 @@ impl Exposition {
     }
 
     /// One sample with its labels.
-    pub fn sample(&mut self, name: &str, labels: &[(&str, &dyn Display)], value: impl Display) {
+    pub fn sample(&mut self, name: &str, labels: &[Label<'_>], value: impl Display) {
         self.0.push_str(name);
         for (n, (label, text)) in labels.iter().enumerate() {
             let opening = if n == 0 { '{' } else { ',' };
@@ -69,15 +72,19 @@ impl Exposition {
 struct Escaped<'a>(&'a mut String);
 
 impl Write for Escaped<'_> {
-    fn write_str(&mut self, piece: &str) -> fmt::Result {
-        for c in piece.chars() {
-            match c {
-                '\\' => self.0.push_str("\\\\"),
-                '"' => self.0.push_str("\\\""),
-                '\n' => self.0.push_str("\\n"),
-                c => self.0.push(c),
-            }
+    fn write_str(&mut self, mut piece: &str) -> fmt::Result {
+        // Hardly ever is there anything to escape.
+        while let Some(at) = piece.find(['\\', '"', '\n']) {
+            let (plain, rest) = piece.split_at(at);
+            self.0.push_str(plain);
+            self.0.push_str(match rest.as_bytes() {
+                [b'"', ..] => "\\\"",
+                [b'\n', ..] => "\\n",
+                _ => "\\\\",
+            });
+            piece = &rest[1..];
         }
+        self.0.push_str(piece);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A key whose mechanism does not exist here is 0, never invented; `docs/using.md` lists them.
 
-mod classes;
+pub(super) mod classes;
 mod general;
 mod prefixes;
 mod settings;
