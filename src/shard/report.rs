@@ -11,7 +11,10 @@ use super::upkeep::STORE_STEP;
 use crate::net::Listener;
 use crate::net::{DatagramSocket, listener};
 use crate::store::{LargestWalk, LimitError};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 impl Shard {
     /// A step towards what a call needs; true when all is there. Only the search for the largest items takes several.
@@ -95,14 +98,21 @@ impl Shard {
             large_items,
             large_items_are_all,
             buffer_bytes: self.buffer_bytes,
-            work: self.work(),
+            work: if topic == Topic::Metrics { self.work() } else { Work::default() },
         }
     }
 
     fn work(&self) -> Work {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).ok();
+        let time = |of: fn(&Usage) -> TimeVal| {
+            let spent = usage.as_ref().map_or(TimeVal::zero(), of);
+            Duration::from_micros(spent.num_microseconds().unsigned_abs())
+        };
         Work {
             lived: self.began.elapsed(),
             parked: self.parked,
+            cpu_user: time(Usage::user_time),
+            cpu_system: time(Usage::system_time),
             turns: self.common.pulse.turns_of(self.core.id),
             completions: self.completions,
             ring_backlog: self.ring.backlog_len(),

@@ -182,6 +182,10 @@ pub struct Work {
     pub lived: Duration,
     /// Of this it has slept, for want of anything to do.
     pub parked: Duration,
+    /// CPU time of its thread, in the program and in the kernel.
+    pub cpu_user: Duration,
+    /// See `cpu_user`.
+    pub cpu_system: Duration,
     /// Turns.
     pub turns: u64,
     /// What the kernel has completed of what was submitted to the data ring.

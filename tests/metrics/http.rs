@@ -216,6 +216,7 @@ fn scrapes_go_on_under_load(shards: u32) {
         assert_eq!(of("ringcached_requests_total"), 21.0 * rounds as f64);
         assert_eq!(of("ringcached_forwarded_requests_total"), of("ringcached_peer_requests_total"));
         assert!(of("ringcached_loop_busy_seconds_total") > 0.0);
+        assert!(all["ringcached_cpu_seconds_total{shard=\"0\",mode=\"user\"}"] > 0.0);
         assert!(of("ringcached_loop_turns_total") > 0.0 && of("ringcached_ring_completions_total") > 0.0);
     });
 }

@@ -134,6 +134,16 @@ const LOOP: &[Family] = &[
     counter("ringcached_loop_parked_seconds_total", "Time that the loop slept.", |s| {
         s.work.parked.as_secs_f64()
     }),
+    Family {
+        name: "ringcached_cpu_seconds_total",
+        kind: Kind::Counter,
+        help: "CPU time of the shard's thread, in the program and in the kernel.",
+        value: Value::Samples(|text, name, s| {
+            for (mode, time) in [("user", s.work.cpu_user), ("system", s.work.cpu_system)] {
+                text.sample(name, &[("shard", &s.shard), ("mode", &mode)], time.as_secs_f64());
+            }
+        }),
+    },
     counter("ringcached_loop_turns_total", "Turns of the loop.", |s| s.work.turns as f64),
     counter("ringcached_ring_completions_total", "What the kernel has completed on the data ring.", |s| {
         s.work.completions as f64
