@@ -14,14 +14,14 @@ use text::Exposition;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Bytes of text after which the shard's loop gets its turn again. A fraction of a millisecond.
-const STEP_BYTES: usize = 64 * 1024;
+const STEP_BYTES: usize = 128 * 1024;
 
 /// How long it gets.
 const STEP_REST: Duration = Duration::from_millis(1);
 
 /// Writes the text, in steps. For a task of a shard's executor.
 pub async fn render(reporter: &Reporter, reports: &[Snapshot]) -> String {
-    let mut text = Exposition::default();
+    let mut text = Exposition::with_capacity(STEP_BYTES);
     memcached::write(&mut text, reporter, reports);
     let mut rested_at = 0;
     for family in shards::families() {

@@ -34,10 +34,14 @@ impl Kind {
 pub type Label<'a> = (&'a str, &'a dyn Display);
 
 /// The text being written.
-#[derive(Default)]
 pub struct Exposition(String);
 
 impl Exposition {
+    /// With room for so many bytes before it has to grow.
+    pub fn with_capacity(bytes: usize) -> Exposition {
+        Exposition(String::with_capacity(bytes))
+    }
+
     /// Begins a family, to be followed by its samples. `help` is one line without a backslash.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
         // Writing to a String cannot fail, here and below.
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn families_and_samples_are_written_as_the_format_says() {
-        let mut text = Exposition::default();
+        let mut text = Exposition::with_capacity(0);
         text.family("a_total", Kind::Counter, "What a does.");
         text.sample("a_total", &[], 7);
         text.family("b_seconds", Kind::Gauge, "What b is.");
