@@ -19,7 +19,7 @@ use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
-use ringcached::operate::{addresses, daemon, limits, memory, portfile, privileges};
+use ringcached::operate::{addresses, admin, daemon, limits, memory, portfile, privileges};
 use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::live::Live;
@@ -80,6 +80,7 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
         !options.udp.is_empty(),
         memory::mapped_file_bytes(),
     );
+    let plan = if options.admin.is_some() { plan.with_admin() } else { plan };
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();
     let hasher = Hasher::random();
@@ -92,8 +93,10 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
     let live = Arc::new(live(&options));
     let limit_max_bytes = store.limit_max_bytes * cores.len();
     let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), limit_max_bytes);
-    let settings = settings(options, ports, nodes, hasher, users, live);
-    let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
+    let reporter = Arc::new(Reporter::new(options.clone(), ports, live.clone()));
+    let admin = (!sockets.admin.is_empty()).then(|| admin::task(sockets.admin, reporter.clone()));
+    let settings = settings(options, reporter, nodes, hasher, users, live);
+    let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards, admin)?;
     portfile::write_if_asked(&bound, cores.len())?;
     let listens = format!("listens on {names} with {} shards", cores.len());
     log::line(Level::Always, format_args!("{NAME_AND_VERSION} {listens}"));
@@ -218,7 +221,7 @@ fn live(options: &Options) -> Live {
 /// What all shards read and none writes.
 fn settings(
     options: Options,
-    ports: Ports,
+    reporter: Arc<Reporter>,
     nodes: Option<Nodes>,
     hasher: Hasher,
     users: Option<Arc<Users>>,
@@ -252,12 +255,9 @@ fn settings(
         nodes,
         ring_failed,
         started: Instant::now(),
-        live: live.clone(),
+        live,
         stopping: AtomicBool::new(false),
-        report: {
-            let reporter = Reporter::new(options, ports, live);
-            Box::new(move |query, shards| reporter.render(query, shards))
-        },
+        report: Box::new(move |query, shards| reporter.render(query, shards)),
     }
 }
 

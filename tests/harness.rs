@@ -74,6 +74,8 @@ pub struct Server {
     pub udp_addresses: Vec<SocketAddr>,
     /// The shard ports: all of shard 0, all of shard 1, and so on.
     pub shard_addresses: Vec<SocketAddr>,
+    /// Where it speaks HTTP.
+    pub admin_addresses: Vec<SocketAddr>,
     unix_socket: Option<PathBuf>,
     /// Set once the end of the process has been seen and judged.
     reaped: bool,
@@ -113,6 +115,7 @@ impl Server {
         });
         server.addresses = addresses_of(&ports, "TCP");
         server.udp_addresses = addresses_of(&ports, "UDP");
+        server.admin_addresses = addresses_of(&ports, "ADMIN");
         let of_shard = |shard| addresses_of(&ports, &format!("SHARD {shard}"));
         server.shard_addresses =
             (0..).map(of_shard).take_while(|found| !found.is_empty()).flatten().collect();
@@ -154,6 +157,7 @@ impl Server {
             addresses: Vec::new(),
             udp_addresses: Vec::new(),
             shard_addresses: Vec::new(),
+            admin_addresses: Vec::new(),
             unix_socket: None,
             reaped: false,
             connections: AtomicU64::new(0),

@@ -103,6 +103,18 @@ fn idle_shards_give_signs_of_life() {
     }
 }
 
+/// Has the thread of shard number `shard` stand still while `look` runs.
+pub fn holding_shard<T>(server: &Server, shard: u32, look: impl FnOnce() -> T) -> T {
+    let thread = thread_of_shard(server, shard);
+    ptrace::seize(thread, ptrace::Options::empty()).expect("tracing our own child");
+    ptrace::interrupt(thread).expect("an interruption");
+    let stopped = waitpid(thread, Some(WaitPidFlag::__WALL)).expect("a stop");
+    assert!(matches!(stopped, WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(..)), "{stopped:?}");
+    let seen = look();
+    ptrace::detach(thread, None).expect("the end of tracing");
+    seen
+}
+
 /// The thread of shard number `shard`, by its name. The executor has another of that name, for calls that block, which it made
 /// later.
 fn thread_of_shard(server: &Server, shard: u32) -> Pid {
@@ -126,23 +138,19 @@ fn a_shard_that_stands_still_ends_the_signs_of_life() {
     assert_eq!(manager.said(), "READY=1");
     manager.said();
     for held in [0, 1] {
-        let thread = thread_of_shard(&server, held);
-        ptrace::seize(thread, ptrace::Options::empty()).expect("tracing our own child");
-        ptrace::interrupt(thread).expect("an interruption");
-        let stopped = waitpid(thread, Some(WaitPidFlag::__WALL)).expect("a stop");
-        assert!(matches!(stopped, WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(..)), "{stopped:?}");
-        let since = Instant::now();
-        // What was under way, and one for a turn made just before the stop.
-        let mut last = since;
-        while let Some((at, line)) = manager.line(PATIENCE_OF_MANAGER) {
-            assert_eq!(line, "WATCHDOG=1");
-            last = at;
-            assert!(last - since < PATIENCE_OF_MANAGER, "a shard that stands still gives signs of life");
-        }
-        assert!(last.elapsed() >= PATIENCE_OF_MANAGER, "systemd would have lost its patience");
-        let said = format!("shards [{held}] stand still");
-        assert!(server.stderr().contains(&said), "{}", server.stderr());
-        ptrace::detach(thread, None).expect("the end of tracing");
+        holding_shard(&server, held, || {
+            let since = Instant::now();
+            // What was under way, and one for a turn made just before the stop.
+            let mut last = since;
+            while let Some((at, line)) = manager.line(PATIENCE_OF_MANAGER) {
+                assert_eq!(line, "WATCHDOG=1");
+                last = at;
+                assert!(last - since < PATIENCE_OF_MANAGER, "a shard that stands still gives signs of life");
+            }
+            assert!(last.elapsed() >= PATIENCE_OF_MANAGER, "systemd would have lost its patience");
+            let said = format!("shards [{held}] stand still");
+            assert!(server.stderr().contains(&said), "{}", server.stderr());
+        });
         let (_, line) = manager.line(PATIENCE).expect("signs of life again");
         assert_eq!(line, "WATCHDOG=1");
     }

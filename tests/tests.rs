@@ -25,6 +25,7 @@
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `telemetry` | `stats latency`, `slowlog`, `hotkeys`, `bigkeys`: what is slow, hot and big |
 //! | `top` | `ringcached top`, in a terminal of tmux's and as text |
+//! | `metrics` | HTTP for operators: its bounds, `/healthz` and `/readyz`, `/metrics` against memcached_exporter, promtool and Prometheus |
 //! | `watch` | log lines for connections that watch |
 //! | `differential` | random streams: Debian's memcached and this server must answer byte for byte the same |
 //! | `stress` | checksummed, versioned values under many connections |
@@ -82,6 +83,7 @@ mod large;
 mod limits;
 mod login;
 mod meta;
+mod metrics;
 mod migration;
 mod pressure;
 mod process;

@@ -26,7 +26,7 @@ _ringcached() {
 
     case "${cmd}" in
         ringcached)
-            opts="-p -U -l -s -a -B -Y -S -c -b -R -m -M -I -f -n -C -L -k -t -A -F -X -W -D -u -d -P -r -o -v -h -V -i -e -Z -N --port --udp-port --listen --unix-socket --unix-mask --steer --shard-ports --source-port-steering --advertise --protocol --congestion --auth-file --enable-sasl --conn-limit --listen-backlog --max-reqs-per-event --memory-limit --disable-evictions --max-item-size --max-key-size --slab-growth-factor --slab-min-size --disable-cas --enable-largepages --lock-memory --threads --cores --partition --busy-poll --enable-shutdown --disable-flush-all --disable-dumping --disable-watch --prefix-delimiter --slow-log --user --daemon --pidfile --enable-coredumps --extended --config --verbose --log-format --print-config --help --version --license --memory-file --enable-ssl --napi-ids top"
+            opts="-p -U -l -s -a -B -Y -S -c -b -R -m -M -I -f -n -C -L -k -t -A -F -X -W -D -u -d -P -r -o -v -h -V -i -e -Z -N --port --udp-port --listen --unix-socket --unix-mask --steer --shard-ports --source-port-steering --advertise --admin --protocol --congestion --auth-file --enable-sasl --conn-limit --listen-backlog --max-reqs-per-event --memory-limit --disable-evictions --max-item-size --max-key-size --slab-growth-factor --slab-min-size --disable-cas --enable-largepages --lock-memory --threads --cores --partition --busy-poll --enable-shutdown --disable-flush-all --disable-dumping --disable-watch --prefix-delimiter --slow-log --user --daemon --pidfile --enable-coredumps --extended --config --verbose --log-format --print-config --help --version --license --memory-file --enable-ssl --napi-ids top"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -107,6 +107,10 @@ _ringcached() {
                     return 0
                     ;;
                 --advertise)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --admin)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

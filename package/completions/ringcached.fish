@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ringcached_global_optspecs
-    string join \n p/port= U/udp-port= l/listen= s/unix-socket= a/unix-mask= steer= shard-ports= source-port-steering= advertise= B/protocol= congestion= Y/auth-file= S/enable-sasl c/conn-limit= b/listen-backlog= R/max-reqs-per-event= m/memory-limit= M/disable-evictions I/max-item-size= max-key-size= f/slab-growth-factor= n/slab-min-size= C/disable-cas L/enable-largepages k/lock-memory t/threads= cores= partition= busy-poll= A/enable-shutdown F/disable-flush-all X/disable-dumping W/disable-watch D/prefix-delimiter= slow-log= u/user= d/daemon P/pidfile= r/enable-coredumps o/extended= config= v/verbose= log-format= print-config h/help V/version i/license e/memory-file= Z/enable-ssl N/napi-ids=
+    string join \n p/port= U/udp-port= l/listen= s/unix-socket= a/unix-mask= steer= shard-ports= source-port-steering= advertise= admin= B/protocol= congestion= Y/auth-file= S/enable-sasl c/conn-limit= b/listen-backlog= R/max-reqs-per-event= m/memory-limit= M/disable-evictions I/max-item-size= max-key-size= f/slab-growth-factor= n/slab-min-size= C/disable-cas L/enable-largepages k/lock-memory t/threads= cores= partition= busy-poll= A/enable-shutdown F/disable-flush-all X/disable-dumping W/disable-watch D/prefix-delimiter= slow-log= u/user= d/daemon P/pidfile= r/enable-coredumps o/extended= config= v/verbose= log-format= print-config h/help V/version i/license e/memory-file= Z/enable-ssl N/napi-ids=
 end
 
 function __fish_ringcached_needs_command
@@ -33,6 +33,7 @@ complete -c ringcached -n "__fish_ringcached_needs_command" -l steer -d 'how con
 complete -c ringcached -n "__fish_ringcached_needs_command" -l shard-ports -d 'a TCP port for each shard: this one for shard 0, the next for shard 1 and so on' -r
 complete -c ringcached -n "__fish_ringcached_needs_command" -l source-port-steering -d 'a TCP port on which the client\'s port modulo shards chooses the shard' -r
 complete -c ringcached -n "__fish_ringcached_needs_command" -l advertise -d 'the host that `config get cluster` names to clients [the address the client has come to]' -r -f -a "(__fish_print_hostnames)"
+complete -c ringcached -n "__fish_ringcached_needs_command" -l admin -d 'HTTP for operators: /metrics, /healthz, /readyz' -r
 complete -c ringcached -n "__fish_ringcached_needs_command" -s B -l protocol -d 'protocol: ascii, binary, or auto = by a connection\'s first byte [auto]' -r
 complete -c ringcached -n "__fish_ringcached_needs_command" -l congestion -d 'TCP congestion control of clients\' connections, unless the system\'s' -r
 complete -c ringcached -n "__fish_ringcached_needs_command" -s Y -l auth-file -d 'clients authenticate; users and passwords are in this file' -r -F

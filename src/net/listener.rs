@@ -6,7 +6,7 @@ use super::bpf::Program;
 use crate::options::Protocol;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ impl ListenError {
     pub(super) fn new(address: impl ToString, source: io::Error) -> ListenError {
         let remedy = match source.raw_os_error() {
             Some(libc::EADDRINUSE) => {
-                " (another server has it: stop that one, or choose another with -p, -U, -s or --shard-ports)"
+                " (another server has it: stop that one, or choose another with -p, -U, -s, --shard-ports or --admin)"
             }
             Some(libc::EACCES) => {
                 " (ports below 1024 need CAP_NET_BIND_SERVICE; a UNIX path needs a writable folder)"
@@ -205,6 +205,22 @@ pub fn listen_shard_port(
     let socket = tcp_socket(address, false).map_err(fail)?;
     socket.listen(backlog).map_err(fail)?;
     Ok(Listener { socket: Some(socket), name: tcp_name(address), way: Way::ShardPort, protocol })
+}
+
+/// One socket at `address` that nobody else listens at, or the one that was passed for it. It does not block: it is for a task of
+/// the executor. With port 0 the kernel chooses.
+///
+/// # Errors
+/// [`ListenError`]
+pub fn listen_alone(
+    address: SocketAddr,
+    passed: Option<Socket>,
+    backlog: i32,
+) -> Result<TcpListener, ListenError> {
+    let fail = |e| ListenError::new(address, e);
+    let socket = passed.map_or_else(|| tcp_socket(address, false), Ok).map_err(fail)?;
+    socket.listen(backlog).and_then(|()| socket.set_nonblocking(true)).map_err(fail)?;
+    Ok(socket.into())
 }
 
 fn tcp_name(address: SocketAddr) -> String {

@@ -80,8 +80,8 @@ pub enum PassedError {
     /// One listens where no option says.
     #[error(
         "the service manager passed a socket for {place} ({name}), where no option listens, or not with so many sockets: make \
-         ListenStream= and ListenDatagram= of the socket unit agree with -p, -l, -s, -U, --shard-ports and \
-         --source-port-steering"
+         ListenStream= and ListenDatagram= of the socket unit agree with -p, -l, -s, -U, --shard-ports, \
+         --source-port-steering and --admin"
     )]
     Unasked {
         /// Where it listens.

@@ -336,6 +336,11 @@ impl Ring {
         }
     }
 
+    /// Submissions that wait for room in the queue.
+    pub fn backlog_len(&self) -> usize {
+        self.backlog.len()
+    }
+
     /// What to await in deep sleep.
     pub fn bell(&self) -> &Doorbell {
         &self.bell

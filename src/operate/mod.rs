@@ -2,17 +2,19 @@
 //! (`limits`, `memory`), whom it runs as (`privileges`), how it goes to the background (`daemon`), the files that tell others
 //! about it (`pidfile`, `portfile`), what it listens on (`sockets`), where its options come from (`config`), how it is told to stop
 //! (`signals`) or to read them again (`reload`) and what it tells the service manager (`service`, `watchdog`); who may use it
-//! (`users`); and the text of `stats` (`stats`).
+//! (`users`); the text of `stats` (`stats`) and that of `/metrics` (`metrics`), which HTTP for operators serves (`admin`).
 //!
-//! All but the last three happens before the shards start or after they end, in the main thread, and without `unsafe`: the
+//! All but these last five happens before the shards start or after they end, in the main thread, and without `unsafe`: the
 //! system calls go through `nix`.
 
 pub mod addresses;
+pub mod admin;
 pub mod config;
 pub mod daemon;
 pub mod limits;
 pub mod log;
 pub mod memory;
+pub mod metrics;
 pub mod pidfile;
 pub mod portfile;
 pub mod privileges;

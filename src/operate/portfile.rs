@@ -1,6 +1,6 @@
 //! The file named by MEMCACHED_PORT_FILENAME: which ports were bound, for whoever asked for `-p -1`. memcached's format:
 //! a line such as `TCP INET: <port>` or `UDP INET6: <port>` for each address, those of TCP first. Behind them, ours:
-//! `SHARD <number> INET: <port>` for each shard port.
+//! `SHARD <number> INET: <port>` for each shard port, `ADMIN INET: <port>` for HTTP.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -39,6 +39,7 @@ fn write(path: &Path, bound: &Bound, shards: usize) -> Result<(), PortFileError>
         let own: Vec<SocketAddr> = bound.of_shard(shard).collect();
         text.push_str(&lines(&format!("SHARD {shard}"), &own));
     }
+    text.push_str(&lines("ADMIN", &bound.admin));
     fs::write(&unfinished, text)
         .and_then(|()| fs::rename(&unfinished, path))
         .map_err(|error| PortFileError { path: path.to_path_buf(), error })
@@ -77,6 +78,9 @@ mod tests {
         let of_shards =
             "SHARD 0 INET: 40005\nSHARD 0 INET6: 40005\nSHARD 1 INET: 40006\nSHARD 1 INET6: 40006\n";
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{of_tcp}{of_udp}{of_shards}"));
+        bound = Bound { admin: all(["127.0.0.1:40007", "[::1]:40007"]), ..Bound::default() };
+        write(&path, &bound, 2).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ADMIN INET: 40007\nADMIN INET6: 40007\n");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left besides");
     }
 

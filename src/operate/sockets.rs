@@ -5,22 +5,29 @@ use super::addresses;
 use crate::net::bpf::Program;
 use crate::net::datagrams::{DatagramSocket, listen_passed_udp, listen_udp};
 use crate::net::listener::{
-    ListenError, Listener, Way, listen_passed, listen_shard_port, listen_tcp, listen_unix,
+    ListenError, Listener, Way, listen_alone, listen_passed, listen_shard_port, listen_tcp, listen_unix,
 };
 use crate::net::passed::{PassedSockets, Place};
+use crate::options::spec::OptionSpec;
+use crate::options::table::{ADMIN, LISTEN};
 use crate::options::{Listen, ListenAddress, Options, Partition, Steer};
 use crate::shard::start::ShardSockets;
 use crate::shard::steering;
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 /// Addresses a shard can listen on: a bit for each in its list of armed accepts, and in that of armed receives of UDP.
 const LISTENERS_MAX: usize = 64;
+
+/// Connections of operators that may wait to be accepted, while others are served.
+const ADMIN_BACKLOG: i32 = 128;
 
 /// All sockets that clients find.
 pub struct Sockets {
     /// Those of each shard.
     pub shards: Vec<ShardSockets>,
+    /// Those of `--admin`; they do not block.
+    pub admin: Vec<TcpListener>,
     /// Their addresses.
     pub bound: Bound,
     /// What the kernel refused, so that connections or datagrams are not steered; each once.
@@ -38,6 +45,8 @@ pub struct Bound {
     pub udp: Vec<SocketAddr>,
     /// Shard 0's own port on each address; that of shard i is the port i above.
     pub shard_ports: Vec<SocketAddr>,
+    /// HTTP for operators.
+    pub admin: Vec<SocketAddr>,
 }
 
 impl Bound {
@@ -63,6 +72,7 @@ impl Sockets {
     pub fn open(options: &Options, shards: usize) -> Result<Sockets, Box<dyn Error>> {
         let mut sockets = Sockets {
             shards: (0..shards).map(|_| ShardSockets::default()).collect(),
+            admin: Vec::new(),
             bound: Bound::default(),
             notices: Vec::new(),
             passed: PassedSockets::of_this_process()?,
@@ -102,6 +112,9 @@ impl Sockets {
         for address in &options.udp {
             sockets.open_udp(address, options.partition)?;
         }
+        if let Some(address) = &options.admin {
+            sockets.open_admin(address)?;
+        }
         sockets.passed.check_all_taken()?;
         let most = |shard: &ShardSockets| shard.listeners.len().max(shard.datagrams.len());
         match sockets.shards.first().map_or(0, most) {
@@ -125,7 +138,7 @@ impl Sockets {
         program: Option<&(Way, Program)>,
     ) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
         let (shards, passed) = (&mut self.shards, &mut self.passed);
-        bind_each(address, |ip, port| {
+        bind_each(address, &LISTEN, |ip, port| {
             let place = Place::Tcp(SocketAddr::new(ip, port));
             if passed.covers(&place) {
                 return Ok(port);
@@ -153,7 +166,7 @@ impl Sockets {
     fn open_shard_ports(&mut self, address: &ListenAddress, backlog: i32) -> Result<(), Box<dyn Error>> {
         let known = &self.bound.shard_ports;
         let (shards, passed) = (&mut self.shards, &mut self.passed);
-        let bound = bind_each(address, |ip, first| {
+        let bound = bind_each(address, &LISTEN, |ip, first| {
             // Two names of one address.
             if known.contains(&SocketAddr::new(ip, first)) {
                 return Ok(first);
@@ -178,7 +191,7 @@ impl Sockets {
 
     fn open_udp(&mut self, address: &ListenAddress, partition: Partition) -> Result<(), Box<dyn Error>> {
         let (shards, notices, passed) = (&mut self.shards, &mut self.notices, &mut self.passed);
-        let bound = bind_each(address, |ip, port| {
+        let bound = bind_each(address, &LISTEN, |ip, port| {
             let own = SocketAddr::new(ip, port);
             if passed.covers(&Place::Udp(own)) {
                 return Ok(port);
@@ -205,6 +218,22 @@ impl Sockets {
         Ok(())
     }
 
+    fn open_admin(&mut self, address: &ListenAddress) -> Result<(), Box<dyn Error>> {
+        let (admin, passed) = (&mut self.admin, &mut self.passed);
+        let bound = bind_each(address, &ADMIN, |ip, port| {
+            let own = SocketAddr::new(ip, port);
+            if passed.covers(&Place::Tcp(own)) {
+                return Ok(port);
+            }
+            let listener = listen_alone(own, passed.take_one(&Place::Tcp(own)).pop(), ADMIN_BACKLOG)?;
+            let bound = listener.local_addr().map_or(port, |local| local.port());
+            admin.push(listener);
+            Ok(bound)
+        })?;
+        self.bound.admin = bound;
+        Ok(())
+    }
+
     /// The names of what is listened on, for a person.
     pub fn names(&self) -> String {
         let shard = self.shards.first();
@@ -216,7 +245,8 @@ impl Sockets {
             _ => listener.name.clone(),
         });
         let datagrams = shard.iter().flat_map(|shard| &shard.datagrams).map(|socket| socket.name.clone());
-        let names: Vec<_> = listeners.chain(datagrams).collect();
+        let admin = self.bound.admin.iter().map(|address| format!("http:{address}"));
+        let names: Vec<_> = listeners.chain(datagrams).chain(admin).collect();
         if names.is_empty() { "nothing".into() } else { names.join(", ") }
     }
 }
@@ -242,12 +272,13 @@ fn unsteered(notices: &mut Vec<String>, error: &std::io::Error) {
 /// enough.
 fn bind_each(
     address: &ListenAddress,
+    asked_by: &OptionSpec,
     mut bind: impl FnMut(IpAddr, u16) -> Result<u16, ListenError>,
 ) -> Result<Vec<SocketAddr>, Box<dyn Error>> {
     let mut port = address.port;
     let mut missing = None;
     let mut found = Vec::new();
-    for wanted in addresses::resolve(address)? {
+    for wanted in addresses::resolve(address, asked_by)? {
         match bind(wanted.ip(), port) {
             Ok(bound) => {
                 port = bound; // a free port is the same for both families
@@ -274,6 +305,6 @@ mod tests {
         bound.shard_ports = vec!["[::1]:65533".parse().unwrap()];
         assert_eq!(bound.node_ports(3), [65533, 65534, 65535]);
         assert_eq!(bound.of_shard(2).collect::<Vec<_>>(), ["[::1]:65535".parse().unwrap()]);
-        assert_eq!(Bound::default().node_ports(3), []);
+        assert!(Bound::default().node_ports(3).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 use super::authentication::Protocol;
 use super::error::OptionError;
 use super::spec::{Category, OptionSpec, Takes};
-use super::table::LISTEN;
+use super::table::{ADMIN, LISTEN};
 
 /// `--congestion`
 pub const CONGESTION: OptionSpec = OptionSpec {
@@ -90,6 +90,14 @@ pub fn parse(
         });
     }
     Ok(())
+}
+
+/// `--admin` as typed: one address, with its port.
+pub(super) fn admin(typed: &str) -> Result<ListenAddress, OptionError> {
+    match parse_host_and_port(typed) {
+        Some((host, Some(port))) => Ok(ListenAddress { host, port, protocol: Protocol::Auto }),
+        _ => Err(ADMIN.refuse(typed)),
+    }
 }
 
 /// Takes memcached's prefixes off `item`, refusing those that ask for what is not there. Of several protocols the last
@@ -236,6 +244,23 @@ mod tests {
             let start = format!("-l, --listen `{item}`: must be a list of addresses");
             assert!(error.to_string().starts_with(&start), "{error}");
             assert_eq!(error.exit_status(), 1);
+        }
+    }
+
+    #[test]
+    fn the_admin_address_has_a_port() {
+        for (typed, expected) in [
+            ("127.0.0.1:9150", at("127.0.0.1", 9150)),
+            ("[::]:9150", at("::", 9150)),
+            ("*:-1", at("*", 0)),
+            ("localhost:0", at("localhost", 0)),
+        ] {
+            assert_eq!(admin(typed).unwrap(), expected);
+        }
+        for typed in ["", "9150", ":9150", "127.0.0.1", "::1", "a:1,b:2", "notls:a:1", "h:65536"] {
+            let error = admin(typed).expect_err(typed).to_string();
+            let start = format!("--admin `{typed}`: must be an address with its port");
+            assert!(error.starts_with(&start), "{error}");
         }
     }
 

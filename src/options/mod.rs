@@ -50,6 +50,8 @@ pub struct Options {
     pub congestion: Option<String>,
     /// The host that `config get cluster` names: `--advertise`.
     pub advertise: Option<String>,
+    /// Where HTTP for operators is spoken, if anywhere; the protocol does not matter there: `--admin`.
+    pub admin: Option<ListenAddress>,
     /// Where datagrams are taken, none without `-U` and none with `-s`. Addresses as those of `listen`; their ports are
     /// UDP ports, 0 = one the kernel chooses.
     pub udp: Vec<ListenAddress>,

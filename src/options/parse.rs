@@ -127,6 +127,7 @@ impl Given {
             steer: Steer::parse(self.text(&STEER))?,
             congestion: listen::congestion(self.text(&CONGESTION))?,
             advertise: steering::advertised(self.text(&ADVERTISE))?,
+            admin: self.text(&ADMIN).map(listen::admin).transpose()?,
             listen: self.listen(tcp_port, udp_port.is_some(), protocol, &mut warnings)?,
             tcp_port: u16::try_from(tcp_port).unwrap_or(0),
             interfaces: self.interfaces(),

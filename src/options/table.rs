@@ -27,6 +27,7 @@ pub const TABLE: &[&OptionSpec] = &[
     &SHARD_PORTS,
     &SOURCE_PORT,
     &ADVERTISE,
+    &ADMIN,
     &PROTOCOL,
     &CONGESTION,
     &AUTH_FILE,
@@ -360,6 +361,7 @@ mod tests {
     #[test]
     fn what_is_ours_has_no_letter() {
         for spec in [
+            &ADMIN,
             &CONFIG,
             &CORES,
             &MAX_KEY_SIZE,

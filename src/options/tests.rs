@@ -70,6 +70,7 @@ fn defaults() {
         steer: Steer::Even,
         congestion: None,
         advertise: None,
+        admin: None,
         tcp_port: 11211,
         interfaces: None,
         protocol: Protocol::Auto,

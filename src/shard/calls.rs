@@ -10,6 +10,7 @@ use super::snapshot::{Query, Snapshot, Topic};
 use crate::protocol::binary::{HEADER_LEN, Status, Tag, reply};
 use crate::protocol::reply::text;
 use crate::store::LargestWalk;
+use glommio::channels::local_channel::{self, LocalReceiver, LocalSender};
 use std::sync::Mutex;
 
 /// Calls of one shard's connections that may be outstanding; further ones wait. Their reports are memory of the heap.
@@ -96,7 +97,12 @@ pub enum Manner {
     },
     /// In packets.
     Packets(Tag),
+    /// With the reports themselves, to a task of this shard ([`super::inquiry`]).
+    Reports,
 }
+
+/// The ticket of a call that no connection makes: there is none of this number.
+const NO_CONNECTION: Ticket = Ticket { conn: u32::MAX, generation: 0, slot: 0 };
 
 /// What a shard has to say to a call.
 #[derive(Debug)]
@@ -150,6 +156,9 @@ impl Todo {
 #[derive(Default)]
 pub struct Calls {
     pending: Vec<Pending>,
+    /// Who waits for the reports of the one call that no connection has made, if it is pending. Gone or not, there is no second
+    /// one before it has been answered.
+    inquirer: Option<LocalSender<Vec<Snapshot>>>,
     /// To be done here, in the order in which it came.
     pub todo: Vec<Todo>,
 }
@@ -190,6 +199,18 @@ impl Core {
         true
     }
 
+    /// Asks every shard for its report. Nothing if the last such call has not been answered yet, or there is no room now.
+    pub fn inquire(&mut self) -> Option<LocalReceiver<Vec<Snapshot>>> {
+        let is_free = self.calls.inquirer.is_none();
+        let call = Call::Stats(Topic::Metrics.into());
+        if !is_free || !self.start_call(NO_CONNECTION, call, Manner::Reports) {
+            return None;
+        }
+        let (inquirer, reports) = local_channel::new_bounded(1);
+        self.calls.inquirer = Some(inquirer);
+        Some(reports)
+    }
+
     /// A peer wants this shard's part of a call.
     pub fn call_asked(&mut self, origin: usize, ticket: Ticket, words: [u64; 3]) {
         if let Some(call) = Call::decode(words) {
@@ -210,7 +231,7 @@ impl Core {
         Some(self.answer_of(done))
     }
 
-    fn answer_of(&self, done: Pending) -> Answered {
+    fn answer_of(&mut self, done: Pending) -> Answered {
         let refused = done.parts.iter().any(|part| matches!(part, Part::Refused));
         let mut reports = Vec::new();
         for part in done.parts {
@@ -223,6 +244,11 @@ impl Core {
             }
         }
         reports.sort_by_key(|report| report.shard);
+        if done.manner == Manner::Reports {
+            // Who asked may have lost patience.
+            let _ = self.calls.inquirer.take().map(|inquirer| inquirer.try_send(reports));
+            return Answered::default();
+        }
         let words: Box<[u8]> = match done.call {
             Call::Stats(query) => (self.settings.report)(query, &reports).into(),
             Call::ResetStats => text::RESET.into(),
@@ -230,6 +256,7 @@ impl Core {
             _ => text::OK.into(),
         };
         let text = match (done.manner, done.call) {
+            (Manner::Reports, _) => Box::default(),
             (Manner::Text { noreply: true }, _) => Box::default(),
             (Manner::Text { noreply: false }, _) => words,
             (Manner::Packets(tag), Call::Stats(Query { topic: Topic::Detail, .. })) => {

@@ -4,7 +4,7 @@
 //! loop, [`crowd`] what it does when more waits than was planned; [`partition`] says which shard owns a key and [`steering`] has the kernel say it; [`accept`] brings connections in, [`datagrams`]
 //! what comes over UDP, [`direct`] large values; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
-//! [`listing`] the one that lists keys; [`live`] are settings that change while it runs; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`telemetry`] notes what is slow and hot; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
+//! [`listing`] the one that lists keys, [`inquiry`] the one that no connection asks for; [`live`] are settings that change while it runs; [`nodes`] tells clients which ports there are; [`watch`] tells connections what the shards do; [`telemetry`] notes what is slow and hot; [`upkeep`] is the work that no request asked for; [`plan`] is the memory all of it
 //! takes.
 
 pub mod accept;
@@ -18,6 +18,7 @@ pub mod crowd;
 pub mod datagrams;
 pub mod direct;
 pub mod execute;
+pub mod inquiry;
 pub mod keyspace;
 pub mod listing;
 pub mod live;
@@ -45,7 +46,7 @@ pub mod watch;
 
 use crate::net::{Event, Listener, Ring, StreamBuffers};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One shard. Everything in it belongs to its thread.
 pub struct Shard {
@@ -88,4 +89,10 @@ pub struct Shard {
     stop: stop::Stopping,
     /// Buffers of this shard, from its plan.
     buffer_bytes: usize,
+    /// When it began to serve, and how long it has slept since.
+    began: Instant,
+    /// See `began`.
+    parked: Duration,
+    /// Completions of its ring so far.
+    completions: u64,
 }

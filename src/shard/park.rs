@@ -68,9 +68,12 @@ pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
         } else {
             shard.borrow().ring.bell().ring();
         }
+        let lay_down = rest.then_some(now);
         let awake = bell.readable().await;
         others_looked = Instant::now();
-        shard.borrow_mut().get_up();
+        let mut shard = shard.borrow_mut();
+        shard.parked += lay_down.map_or(Duration::ZERO, |at| others_looked - at);
+        shard.get_up();
         awake.map_err(std::io::Error::other)?;
     }
 }

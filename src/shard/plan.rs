@@ -90,6 +90,10 @@ pub struct Plan {
     pub telemetry_bytes: usize,
     /// Bytes of its rings, executor and lists.
     pub loop_bytes: usize,
+    /// Bytes of metrics being told, and of those of the process together; 0 without `--admin`.
+    pub metrics_bytes: usize,
+    /// See `metrics_bytes`.
+    pub admin_bytes: usize,
     /// Bytes of the files mapped into the process: the program and the libraries it needs.
     pub program_bytes: usize,
     /// Bytes of the longest request that is not complete in a crowd.
@@ -108,6 +112,11 @@ const DATAGRAM_BYTES: usize = DatagramBuffers::footprint_bytes(MESSAGE_LEN_MAX +
 
 /// The heap and the stack of the process before there is a shard: options, texts, the sockets' names.
 const HEAP_BYTES: usize = 1024 * 1024;
+
+/// Two texts of metrics at a time. Of each shard: its report, and its lines in a text that grows by doubling. Of the process: the lines
+/// by size class, the reports of `stats` they come from, and buffers of connections.
+const METRICS_BYTES: usize = 128 * 1024;
+const ADMIN_BYTES: usize = 1536 * 1024;
 
 impl Plan {
     /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes, with UDP or
@@ -136,9 +145,16 @@ impl Plan {
             arriving_bytes: receive_bytes,
             telemetry_bytes: TELEMETRY_BYTES,
             loop_bytes: LOOP_BYTES,
+            metrics_bytes: 0,
+            admin_bytes: 0,
             program_bytes,
             request_len_max: LINE_BUFFERED_MAX + words_max + VALUE_COPY_MAX,
         }
+    }
+
+    /// The same with `--admin`.
+    pub fn with_admin(self) -> Plan {
+        Plan { metrics_bytes: METRICS_BYTES, admin_bytes: ADMIN_BYTES, ..self }
     }
 
     /// Buffers of one shard, in bytes.
@@ -151,11 +167,12 @@ impl Plan {
             + self.arriving_bytes
             + self.telemetry_bytes
             + self.loop_bytes
+            + self.metrics_bytes
     }
 
     /// Everything that is neither `-m` nor connections, in bytes.
     pub fn fixed_bytes(&self) -> usize {
-        self.program_bytes + HEAP_BYTES + self.shards * self.buffer_bytes()
+        self.program_bytes + HEAP_BYTES + self.admin_bytes + self.shards * self.buffer_bytes()
     }
 
     /// What one connection may take at most, in bytes, however many there are: its session, a request that is not complete
@@ -193,6 +210,10 @@ impl fmt::Display for Plan {
         )?;
         if self.datagram_bytes > 0 {
             write!(f, ", datagrams {:.1}", mib(self.datagram_bytes))?;
+        }
+        if self.admin_bytes > 0 {
+            let all = self.admin_bytes + self.shards * self.metrics_bytes;
+            write!(f, ", and for all metrics {:.1}", mib(all))?;
         }
         write!(f, "); each connection at most {} KiB more", self.connection_bytes().div_ceil(1024))
     }

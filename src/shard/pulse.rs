@@ -24,6 +24,11 @@ impl Pulse {
         turns.store(turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
+    /// The turns of one shard so far.
+    pub fn turns_of(&self, id: usize) -> u64 {
+        self.0[id].0.load(Ordering::Relaxed)
+    }
+
     /// The turns of every shard so far.
     pub fn turns(&self) -> Vec<u64> {
         self.0.iter().map(|turns| turns.0.load(Ordering::Relaxed)).collect()

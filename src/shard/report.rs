@@ -4,13 +4,17 @@ use super::Shard;
 use super::calls::{Call, Part, Todo};
 use super::conn::{Conn, Life};
 use super::datagrams::Datagrams;
+use super::plan::receive_bytes;
 use super::prefixes::PrefixCounts;
-use super::snapshot::{ConnReport, Query, Snapshot, Topic};
+use super::snapshot::{ConnReport, Query, Snapshot, Topic, Work};
 use super::upkeep::STORE_STEP;
 use crate::net::Listener;
 use crate::net::{DatagramSocket, listener};
 use crate::store::{LargestWalk, LimitError};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 impl Shard {
     /// A step towards what a call needs; true when all is there. Only the search for the largest items takes several.
@@ -65,10 +69,11 @@ impl Shard {
         let telemetry = &mut self.core.telemetry;
         let hot_keys = telemetry.hot_keys.top(rows_of(Topic::HotKeys), telemetry.now_ns());
         let telemetry = &self.core.telemetry;
+        let service_times = if topic == Topic::Metrics { telemetry.latency.buckets() } else { Vec::new() };
         let latency = if topic == Topic::Latency { telemetry.latency.report() } else { Vec::new() };
         let (large_items, large_items_are_all) = walk.map(LargestWalk::result).unwrap_or_default();
         let store = &self.core.keyspace.store;
-        let with_classes = matches!(topic, Topic::Items | Topic::Slabs);
+        let with_classes = matches!(topic, Topic::Items | Topic::Slabs | Topic::Metrics);
         let classes = (1..=store.class_max()).filter(|_| with_classes);
         Snapshot {
             shard: self.core.id,
@@ -86,12 +91,36 @@ impl Shard {
             prefixes: if topic == Topic::Detail { self.prefix_counts() } else { Vec::new() },
             conns: if topic == Topic::Conns { self.conn_reports() } else { Vec::new() },
             latency,
+            service_times,
             slow_requests: telemetry.slow_log.latest(rows_of(Topic::SlowLog)),
             slow_requests_seen: telemetry.slow_log.seen(),
             hot_keys,
             large_items,
             large_items_are_all,
             buffer_bytes: self.buffer_bytes,
+            work: if topic == Topic::Metrics { self.work() } else { Work::default() },
+        }
+    }
+
+    fn work(&self) -> Work {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).ok();
+        let time = |of: fn(&Usage) -> TimeVal| {
+            let spent = usage.as_ref().map_or(TimeVal::zero(), of);
+            Duration::from_micros(spent.num_microseconds().unsigned_abs())
+        };
+        Work {
+            lived: self.began.elapsed(),
+            parked: self.parked,
+            cpu_user: time(Usage::user_time),
+            cpu_system: time(Usage::system_time),
+            turns: self.common.pulse.turns_of(self.core.id),
+            completions: self.completions,
+            ring_backlog: self.ring.backlog_len(),
+            receive_bytes: receive_bytes(self.core.shards),
+            blocks_used: self.core.pool.in_use(),
+            blocks: self.core.pool.in_use() + self.core.pool.available(),
+            waiting_bytes: self.core.waiting_bytes,
+            waiting_bytes_max: self.core.waiting_bytes_max,
         }
     }
 

@@ -3,10 +3,11 @@
 use super::counters::Counters;
 use super::prefixes::PrefixCounts;
 use super::telemetry::hot_keys::HotKey;
-use super::telemetry::latency::LatencyReport;
+use super::telemetry::latency::{Buckets, LatencyReport};
 use super::telemetry::slow_log::SlowRequest;
 use crate::protocol::number::parse_u32;
 use crate::store::{ClassStats, Footprint, LargeItem, StoreCounters};
+use std::time::Duration;
 
 /// What a report is about: the word behind `stats`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +37,11 @@ pub enum Topic {
     HotKeys,
     /// `stats bigkeys`
     BigKeys,
+    /// `/metrics`: every number of the others, and no keys.
+    Metrics,
 }
 
-const TOPICS: [(Topic, &[u8]); 12] = [
+const TOPICS: [(Topic, &[u8]); 13] = [
     (Topic::General, b""),
     (Topic::Settings, b"settings"),
     (Topic::Items, b"items"),
@@ -51,6 +54,8 @@ const TOPICS: [(Topic, &[u8]); 12] = [
     (Topic::SlowLog, b"slowlog"),
     (Topic::HotKeys, b"hotkeys"),
     (Topic::BigKeys, b"bigkeys"),
+    // No word asks for it: the empty one has been found above.
+    (Topic::Metrics, b""),
 ];
 
 impl Topic {
@@ -152,6 +157,8 @@ pub struct Snapshot {
     pub conns: Vec<ConnReport>,
     /// Service times, for `stats latency`.
     pub latency: LatencyReport,
+    /// The same in few buckets, for `/metrics`.
+    pub service_times: Vec<Buckets>,
     /// Its latest slow requests, for `stats slowlog`.
     pub slow_requests: Vec<SlowRequest>,
     /// How many slow requests there were.
@@ -164,4 +171,35 @@ pub struct Snapshot {
     pub large_items_are_all: bool,
     /// Bytes of receive buffers, send blocks and queues of the mesh it may use.
     pub buffer_bytes: usize,
+    /// What its loop does.
+    pub work: Work,
+}
+
+/// What the loop of a shard does with its time and its buffers. Nothing of it goes back to zero with `stats reset`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Since the shard began to serve.
+    pub lived: Duration,
+    /// Of this it has slept, for want of anything to do.
+    pub parked: Duration,
+    /// CPU time of its thread, in the program and in the kernel.
+    pub cpu_user: Duration,
+    /// See `cpu_user`.
+    pub cpu_system: Duration,
+    /// Turns.
+    pub turns: u64,
+    /// What the kernel has completed of what was submitted to the data ring.
+    pub completions: u64,
+    /// Submissions that wait for room in the ring.
+    pub ring_backlog: usize,
+    /// Bytes of the receive buffers it lends to the kernel.
+    pub receive_bytes: usize,
+    /// Send blocks in use, and all there are.
+    pub blocks_used: usize,
+    /// See `blocks_used`.
+    pub blocks: usize,
+    /// Bytes that wait in its sessions, and those from which on it is a crowd.
+    pub waiting_bytes: usize,
+    /// See `waiting_bytes`.
+    pub waiting_bytes_max: usize,
 }

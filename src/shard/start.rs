@@ -6,6 +6,7 @@ use super::common::Common;
 use super::core::Core;
 use super::datagrams::Datagrams;
 use super::execute::VALUE_COPY_MAX;
+use super::inquiry::{Inquiry, Task};
 use super::keyspace::Keyspace;
 use super::plan::{Plan, RING};
 use super::settings::Settings;
@@ -58,13 +59,15 @@ struct Parts {
     bell: Arc<Doorbell>,
     store: StoreConfig,
     mesh: (mesh::Outbound, mesh::Inbound),
+    task: Option<Task>,
+    bells: Arc<[Arc<Doorbell>]>,
 }
 
 /// The running shards.
 pub struct Running {
     settings: Arc<Settings>,
     common: Arc<Common>,
-    bells: Vec<Arc<Doorbell>>,
+    bells: Arc<[Arc<Doorbell>]>,
     threads: Vec<glommio::ExecutorJoinHandle<std::io::Result<()>>>,
     /// What the operator should know about the memory that was had: wishes the kernel did not grant.
     pub notices: Vec<String>,
@@ -78,7 +81,8 @@ pub struct StartError {
     reason: String,
 }
 
-/// Starts one shard on each of `cpus` and waits until all of them listen. `sockets[i]` are those of shard `i`.
+/// Starts one shard on each of `cpus` and waits until all of them listen. `sockets[i]` are those of shard `i`; `task` is one
+/// for the first.
 ///
 /// # Errors
 /// The first shard that could not be made.
@@ -88,6 +92,7 @@ pub fn start(
     store: &StoreConfig,
     settings: Arc<Settings>,
     sockets: Vec<ShardSockets>,
+    mut task: Option<Task>,
 ) -> Result<Running, StartError> {
     let shards = cpus.len();
     let common = Arc::new(Common::new(cpus));
@@ -98,17 +103,17 @@ pub fn start(
             + shard.datagrams.len()
     };
     let common_listeners = sockets.first().map_or(0, counts);
+    let make_bell = |id| Doorbell::new().map(Arc::new).map_err(|e| failed(id, e));
+    let bells: Arc<[Arc<Doorbell>]> = (0..shards).map(make_bell).collect::<Result<_, _>>()?;
     let mut running = Running {
         settings: settings.clone(),
         common: common.clone(),
-        bells: Vec::new(),
+        bells: bells.clone(),
         threads: Vec::new(),
         notices: Vec::new(),
     };
     let (ready, started) = channel();
     for ((id, sockets), mesh) in sockets.into_iter().enumerate().zip(mesh::connect(shards, plan.words_max)) {
-        let bell = Arc::new(Doorbell::new().map_err(|e| failed(id, e))?);
-        running.bells.push(bell.clone());
         let parts = Parts {
             id,
             cpu: cpus[id],
@@ -119,9 +124,11 @@ pub fn start(
             hub: hub.clone(),
             sockets,
             common_listeners,
-            bell,
+            bell: bells[id].clone(),
             store: store.clone(),
             mesh,
+            task: task.take(),
+            bells: bells.clone(),
         };
         let ready = ready.clone();
         let builder = LocalExecutorBuilder::new(Placement::Fixed(cpus[id]))
@@ -177,8 +184,9 @@ impl Running {
 }
 
 /// The life of a shard's thread.
-async fn run(parts: Parts, ready: Sender<(usize, Result<Vec<String>, String>)>) -> std::io::Result<()> {
+async fn run(mut parts: Parts, ready: Sender<(usize, Result<Vec<String>, String>)>) -> std::io::Result<()> {
     let id = parts.id;
+    let (task, bells) = (parts.task.take(), parts.bells.clone());
     let shard = match make(parts) {
         Ok(shard) => Rc::new(RefCell::new(shard)),
         Err(reason) => {
@@ -195,9 +203,13 @@ async fn run(parts: Parts, ready: Sender<(usize, Result<Vec<String>, String>)>) 
     let executor = glommio::executor();
     let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
     let side = executor.create_task_queue(Shares::Static(UPKEEP_SHARES), Latency::NotImportant, "upkeep");
-    // The upkeep ends with the executor, when the loop has ended.
+    // The upkeep, like the task, ends with the executor, when the loop has ended.
     let upkeep = glommio::spawn_local_into(upkeep::look_after(shard.clone()), side);
     upkeep.map_err(std::io::Error::other)?.detach();
+    if let Some(task) = task {
+        let task = task(Inquiry::new(shard.clone(), bells));
+        glommio::spawn_local_into(task, side).map_err(std::io::Error::other)?.detach();
+    }
     let serving = glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?;
     let result = serving.await;
     if let Err(error) = &result {
@@ -218,8 +230,21 @@ fn poll_queues(shard: &Shard) -> Option<String> {
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
 fn make(parts: Parts) -> Result<Shard, String> {
-    let Parts { id, cpu, near, plan, settings, common, hub, sockets, common_listeners, bell, store, mesh } =
-        parts;
+    let Parts {
+        id,
+        cpu,
+        near,
+        plan,
+        settings,
+        common,
+        hub,
+        sockets,
+        common_listeners,
+        bell,
+        store,
+        mesh,
+        ..
+    } = parts;
     let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
     // Memory that a worker touches first comes from its node. A kernel that refuses lets them run anywhere.
     let _ = ring.keep_workers_on(&near);
@@ -289,6 +314,9 @@ fn make(parts: Parts) -> Result<Shard, String> {
         stopping: false,
         stop: Default::default(),
         buffer_bytes: plan.buffer_bytes(),
+        began: Instant::now(),
+        parked: Duration::ZERO,
+        completions: 0,
     };
     shard.listen();
     Ok(shard)

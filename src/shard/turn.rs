@@ -50,6 +50,7 @@ impl Shard {
         let mut events = std::mem::take(&mut self.events);
         self.ring.reap(&mut events, &mut self.buffers);
         let mut busy = !events.is_empty();
+        self.completions += events.len() as u64;
         self.direct_bytes = 0;
         let mut looked = 0;
         for at in 0..events.len() {
@@ -96,7 +97,9 @@ impl Shard {
         self.common.parked.announce(self.core.id);
         let news = !self.inbound.is_empty() || self.core.keyspace.journal.has_news();
         let wait = (!news).then_some(wait);
+        let parks_at = wait.map(|_| Instant::now());
         let result = self.ring.enter(wait);
+        self.parked += parks_at.map_or(Duration::ZERO, |at| at.elapsed());
         self.common.parked.awake(self.core.id);
         result
     }

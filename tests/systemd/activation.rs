@@ -198,6 +198,26 @@ fn every_kind_of_socket_is_taken() {
     }
 }
 
+/// HTTP for operators is a socket like any other; a second server finds it as the first did.
+#[test]
+fn the_socket_of_operators_is_taken() {
+    let mut manager = Manager(Vec::new());
+    let (address, admin) = (manager.listen_anywhere(), manager.listen_anywhere());
+    let (port, admin_text) = (address.port().to_string(), admin.to_string());
+    for _ in 0..2 {
+        let options = ["-l", "127.0.0.1", "-t", "2", "-p", &port, "--admin", &admin_text];
+        let mut server = Server::listening(manager.command(&options));
+        assert_eq!(server.admin_addresses, [admin]);
+        let mut socket = TcpStream::connect_timeout(&admin, PATIENCE).expect("it listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        socket.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.") && answer.ends_with("\r\n\r\nserves\n"), "{answer}");
+        server.stop();
+    }
+}
+
 #[test]
 fn a_unix_socket_is_taken_and_kept() {
     let directory = tempfile::tempdir().expect("temporary directory");

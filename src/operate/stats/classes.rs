@@ -20,7 +20,7 @@ fn add(sum: &mut ClassStats, part: &ClassStats) {
 }
 
 /// The classes in use, each added up over the shards.
-fn classes(shards: &[Snapshot]) -> BTreeMap<u8, ClassStats> {
+pub(in crate::operate) fn classes(shards: &[Snapshot]) -> BTreeMap<u8, ClassStats> {
     let mut sums: BTreeMap<u8, ClassStats> = BTreeMap::new();
     for (id, part) in shards.iter().flat_map(|shard| &shard.classes) {
         sums.entry(*id).and_modify(|sum| add(sum, part)).or_insert(*part);
@@ -102,7 +102,12 @@ pub(super) fn write_slabs(stats: &mut Stats, shards: &[Snapshot]) {
         put("cas_badval", cas_badval);
         put("touch_hits", touch_hits);
     }
-    let pages = |shard: &Snapshot| u64::from(shard.footprint.pages_items) * shard.footprint.page_bytes as u64;
     stats.put("active_slabs", classes.len());
-    stats.put("total_malloced", shards.iter().map(pages).sum::<u64>());
+    stats.put("total_malloced", malloced_bytes(shards));
+}
+
+/// Bytes of the pages of all classes.
+pub(in crate::operate) fn malloced_bytes(shards: &[Snapshot]) -> u64 {
+    let pages = |shard: &Snapshot| u64::from(shard.footprint.pages_items) * shard.footprint.page_bytes as u64;
+    shards.iter().map(pages).sum()
 }

@@ -2,7 +2,7 @@
 //!
 //! A key whose mechanism does not exist here is 0, never invented; `docs/using.md` lists them.
 
-mod classes;
+pub(super) mod classes;
 mod general;
 mod prefixes;
 mod settings;
@@ -59,6 +59,8 @@ impl Reporter {
                 telemetry::write_slow_log(&mut stats, self.options.slow_log_us, shards, query.rows)
             }
             Topic::HotKeys => telemetry::write_hot_keys(&mut stats, shards, query.rows),
+            // Of several of these: `operate::metrics`.
+            Topic::Metrics => {}
             Topic::BigKeys => telemetry::write_big_keys(&mut stats, shards, query.rows),
         }
         stats.end()

@@ -67,6 +67,22 @@ pub const UNIX_MASK: OptionSpec = OptionSpec {
     details: "Not a umask, despite memcached's name for it: the mode itself.",
 };
 
+/// `--admin`
+pub const ADMIN: OptionSpec = OptionSpec {
+    short: None,
+    long: "admin",
+    takes: Takes::Text {
+        name: "addr:port",
+        allowed: "an address with its port: `*`, a name, an IPv4 address or an [IPv6] address, then `:port` from -1 to 65535",
+    },
+    category: Category::Network,
+    default: "",
+    summary: "HTTP for operators: /metrics, /healthz, /readyz",
+    details: "Metrics in the text format of Prometheus, with the names of memcached_exporter and more by shard; whether every shard \
+              turns; whether the server takes requests. See docs/operating.md. Anybody who reaches the address may read, so \
+              name one that only operators reach. -1 and 0 take a free port.",
+};
+
 /// `-B`
 pub const PROTOCOL: OptionSpec = OptionSpec {
     short: Some('B'),

@@ -107,6 +107,41 @@ impl Default for Latency {
 /// each, in order. Far shorter than the histograms, most of whose counts are 0.
 pub type LatencyReport = Vec<(Class, Vec<(u64, u64)>)>;
 
+/// Upper bounds of the buckets that service times are told in where histograms are to be short, in nanoseconds: from what a lookup
+/// takes whose item is in the processor's cache to what clients give up at.
+pub const BUCKETS_NS: [u64; 17] = [
+    250,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    10_000_000,
+    100_000_000,
+    1_000_000_000,
+    10_000_000_000,
+];
+
+/// The service times of one class in buckets. Counts and sum are as right as the histograms they come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Buckets {
+    /// What they are the times of.
+    pub class: Class,
+    /// Requests that took no longer than each of [`BUCKETS_NS`], those of the lower ones included.
+    pub up_to: [u64; BUCKETS_NS.len()],
+    /// All requests.
+    pub count: u64,
+    /// Their times together, in seconds.
+    pub sum_s: f64,
+}
+
 impl Latency {
     /// Bytes of memory.
     pub const BYTES: usize = CLASSES.len() * (HISTOGRAM_BYTES + size_of::<Histogram<u64>>());
@@ -131,6 +166,21 @@ impl Latency {
         };
         let used = Class::all().zip(&self.0).filter(|(_, histogram)| !histogram.is_empty());
         used.map(|(class, histogram)| (class, counts(histogram))).collect()
+    }
+
+    /// What was recorded, in buckets.
+    pub fn buckets(&self) -> Vec<Buckets> {
+        let of = |(class, counts): (Class, Vec<(u64, u64)>)| {
+            let mut buckets = Buckets { class, up_to: [0; BUCKETS_NS.len()], count: 0, sum_s: 0.0 };
+            for (ns, count) in counts {
+                buckets.count += count;
+                buckets.sum_s += ns as f64 * count as f64 / 1e9;
+                let first = BUCKETS_NS.partition_point(|bound_ns| *bound_ns < ns);
+                buckets.up_to[first..].iter_mut().for_each(|up_to| *up_to += count);
+            }
+            buckets
+        };
+        self.report().into_iter().map(of).collect()
     }
 
     /// Takes the report of another shard in.
@@ -160,6 +210,20 @@ mod tests {
     fn histograms_take_the_memory_that_was_planned() {
         let histogram = histogram();
         assert_eq!(histogram.distinct_values() * size_of::<u64>(), HISTOGRAM_BYTES);
+    }
+
+    #[test]
+    fn buckets_hold_what_was_no_longer_than_their_bound() {
+        let mut latency = Latency::default();
+        for (ns, weight) in [(100, 3), (260, 1), (40_000, 2), (20_000_000_000, 1)] {
+            latency.record(Class::Touch, ns, weight);
+        }
+        let [Buckets { class: Class::Touch, up_to, count: 7, sum_s }] = latency.buckets()[..] else {
+            panic!("one class")
+        };
+        assert_eq!(up_to[..8], [3, 4, 4, 4, 4, 4, 4, 6]);
+        assert_eq!(up_to[16], 6, "what is longer than all bounds is in the count alone");
+        assert!((sum_s / 10.0 - 1.0).abs() < 0.02, "times beyond the longest count as the longest: {sum_s}");
     }
 
     #[test]
