@@ -160,6 +160,23 @@ fn sighup_changes_what_it_can_and_names_the_rest() {
     conn.finish();
 }
 
+/// A change that could not be made is tried and named at every SIGHUP.
+#[test]
+fn what_could_not_be_changed_is_not_taken_for_done() {
+    let before = "listen = ['127.0.0.1']\nmemory_limit = 64\n";
+    let (_directory, path) = file(before);
+    let mut server = serve(&path);
+    let line = "ringcached: warning: SIGHUP: memory_limit: 64 -> 16777216 is not possible: ";
+    std::fs::write(&path, before.replace("64", "16777216")).expect("written");
+    for sent in 1..=2 {
+        server.signal(Signal::SIGHUP);
+        let count = |log: String| log.lines().filter(|logged| logged.starts_with(line)).count();
+        wait_for("its line", || (count(server.stderr()) == sent).then_some(()));
+    }
+    reload(&mut server, &path, before, "the configuration is what it was");
+    assert_eq!(server.connect().stat("limit_maxbytes"), 64 << 20);
+}
+
 #[test]
 fn a_broken_file_changes_nothing_at_sighup() {
     let before = "listen = ['127.0.0.1']\nconn_limit = 900\n";

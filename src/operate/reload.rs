@@ -1,6 +1,6 @@
 //! SIGHUP: the configuration and the users file are read again. A configuration is checked as at the start and changes
-//! nothing if anything in it is wrong. Settings that a running server can change it changes; of the others the
-//! log says, at every SIGHUP, that they wait for a restart.
+//! nothing if anything in it is wrong. Settings that a running server can change it changes; of the others, and of those that
+//! could not be changed, the log says so at every SIGHUP.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::config::Source;
 use super::limits;
 use super::log::{self, Level};
 use super::users::Users;
-use crate::options::{Asked, Change, Given, OptionError, Options};
+use crate::options::{Asked, Change, Given, Key, OptionError, Options};
 use crate::shard::live::Live;
 
 /// What SIGHUP works on.
@@ -16,9 +16,9 @@ pub struct Reload {
     source: Source,
     /// What was asked for at the start. What cannot change live is compared with it.
     started: Given,
-    /// What was asked for last. What changes live is compared with it, so that a change by `cache_memlimit` or `verbosity`
-    /// stays until the setting itself changes.
-    current: Given,
+    /// What changes live, as it was put in force last; what is asked for is compared with it, so that a change by
+    /// `cache_memlimit` or `verbosity` stays until the setting itself changes.
+    in_force: Vec<(Key, String)>,
     live: Arc<Live>,
     users: Option<Arc<Users>>,
     shards: usize,
@@ -36,18 +36,19 @@ impl Reload {
         shards: usize,
         limit_max_bytes: usize,
     ) -> Reload {
-        let current = started.clone();
-        Reload { source, started, current, live, users, shards, limit_max_bytes }
+        let live_keys = Key::all().filter(|key| key.is_live());
+        let in_force = live_keys.map(|key| (key, started.shown(key))).collect();
+        Reload { source, started, in_force, live, users, shards, limit_max_bytes }
     }
 
     /// Reads again what may have changed, and says what that means.
     pub fn run(&mut self) {
-        if !self.current.has_file() && self.users.is_none() {
+        if !self.started.has_file() && self.users.is_none() {
             return log::line(Level::Verbose, format_args!("SIGHUP: there is nothing to read again"));
         }
-        if self.current.has_file() {
+        if self.started.has_file() {
             match self.ask() {
-                Ok((given, options)) => self.change(given, &options),
+                Ok((given, options)) => self.change(&given, &options),
                 Err(error) => log::line(
                     Level::Error,
                     format_args!("SIGHUP: {error}; the settings are the same as before"),
@@ -73,22 +74,15 @@ impl Reload {
         }
     }
 
-    fn change(&mut self, given: Given, options: &Options) {
-        let live = given.changes_since(&self.current).into_iter().filter(|change| change.key.is_live());
+    fn change(&mut self, given: &Given, options: &Options) {
         let fixed = given.changes_since(&self.started).into_iter().filter(|change| !change.key.is_live());
-        let (live, fixed): (Vec<Change>, Vec<Change>) = (live.collect(), fixed.collect());
-        if live.is_empty() && fixed.is_empty() {
+        let fixed: Vec<Change> = fixed.collect();
+        let asked: Vec<String> = self.in_force.iter().map(|(key, _)| given.shown(*key)).collect();
+        if fixed.is_empty() && self.in_force.iter().zip(&asked).all(|((_, old), new)| old == new) {
             say(format_args!("the configuration is what it was"));
         }
-        for change in live {
-            let Change { key, old, new } = &change;
-            match self.apply(&key.name(), options) {
-                Ok(()) => say(format_args!("{}: {old} -> {new}", key.name())),
-                Err(reason) => log::line(
-                    Level::Warning,
-                    format_args!("SIGHUP: {}: {old} -> {new} is not possible: {reason}", key.name()),
-                ),
-            }
+        for (at, new) in asked.into_iter().enumerate() {
+            self.put_in_force(at, new, options);
         }
         for Change { key, old, new } in fixed {
             say(format_args!(
@@ -96,7 +90,24 @@ impl Reload {
                 key.name()
             ));
         }
-        self.current = given;
+    }
+
+    /// Changes the setting at this place of `in_force`, if it is another. One that is refused stays, and so is tried again.
+    fn put_in_force(&mut self, at: usize, new: String, options: &Options) {
+        let (key, old) = &self.in_force[at];
+        if *old == new {
+            return;
+        }
+        match self.apply(&key.name(), options) {
+            Ok(()) => {
+                say(format_args!("{}: {old} -> {new}", key.name()));
+                self.in_force[at].1 = new;
+            }
+            Err(reason) => log::line(
+                Level::Warning,
+                format_args!("SIGHUP: {}: {old} -> {new} is not possible: {reason}", key.name()),
+            ),
+        }
     }
 
     /// Puts one setting in force; the reason if that is not possible.
@@ -133,7 +144,6 @@ fn say(text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Key;
 
     #[test]
     fn every_live_key_can_be_applied() {
