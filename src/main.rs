@@ -90,8 +90,7 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
     let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let nodes = nodes(&options, bound.node_ports(cores.len()));
     let live = Arc::new(live(&options));
-    let limit_max_bytes = store.limit_max_bytes * cores.len();
-    let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), limit_max_bytes);
+    let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), store.limits());
     let settings = settings(options, ports, nodes, hasher, users, live);
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards)?;
     portfile::write_if_asked(&bound, cores.len())?;

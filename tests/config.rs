@@ -177,6 +177,27 @@ fn what_could_not_be_changed_is_not_taken_for_done() {
     assert_eq!(server.connect().stat("limit_maxbytes"), 64 << 20);
 }
 
+/// Of `-m 64` each of 13 shards has a little less than its share, and still it can be had back; with `-L`, whether there are
+/// explicit huge pages or not, nothing above it was reserved.
+#[test]
+fn a_limit_can_be_had_back() {
+    let before = "listen = ['127.0.0.1']\nmemory_limit = 64\nthreads = 13\nenable_largepages = true\n\
+                  max_item_size = '100k'\n";
+    let (_directory, path) = file(before);
+    let mut server = serve(&path);
+    let mut conn = server.connect();
+    reload(&mut server, &path, &before.replace("64", "32"), "memory_limit: 64 -> 32");
+    wait_for("the shards to look", || (conn.stat("limit_maxbytes") <= 32 << 20).then_some(()));
+    reload(&mut server, &path, before, "memory_limit: 32 -> 64");
+    // Its pages are whole.
+    wait_for("the shards to look", || (conn.stat("limit_maxbytes") > 63 << 20).then_some(()));
+    std::fs::write(&path, before.replace("64", "1")).expect("written");
+    server.signal(Signal::SIGHUP);
+    let line = "ringcached: warning: SIGHUP: memory_limit: 64 -> 1 is not possible: the 13 shards there are need 2 MiB";
+    wait_for(line, || server.stderr().contains(line).then_some(()));
+    conn.finish();
+}
+
 #[test]
 fn a_broken_file_changes_nothing_at_sighup() {
     let before = "listen = ['127.0.0.1']\nconn_limit = 900\n";
