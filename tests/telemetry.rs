@@ -12,6 +12,8 @@ on_shards! {
     latency_is_told_by_class
     latency_is_forgotten_by_a_reset
     slow_requests_are_listed_with_key_and_client
+    what_makes_room_for_a_large_value_is_slow
+    a_refused_value_counts
     nothing_is_slow_unless_asked_for
     hot_keys_come_first_with_their_rates
     big_keys_are_found_and_forgotten
@@ -130,6 +132,73 @@ fn slow_requests_are_listed_with_key_and_client(shards: u32) {
     conn.ask("get a\r\n".repeat(5), "END\r\n".repeat(5));
     let seen = report(&mut other, "slowlog")["seen"].parse::<u64>().expect("a number");
     assert!(seen > before && seen <= before + 5);
+}
+
+/// Items of 100 bytes until every shard has evicted some, as good as surely.
+fn fill(conn: &mut Conn) {
+    let value = "x".repeat(100);
+    for round in 0.. {
+        let some = (0..1_000).map(|i| format!("set small{round}-{i} 0 0 100 noreply\r\n{value}\r\n"));
+        conn.send(some.collect::<String>());
+        if conn.stat("evictions") > 20_000 {
+            return;
+        }
+    }
+}
+
+/// Waits until the shard of this connection looks at every request again; forgets what was seen.
+fn calm(conn: &mut Conn) {
+    let looks_at_all = |conn: &mut Conn| {
+        conn.ask("stats reset\r\n", "RESET\r\n");
+        conn.ask("get a\r\n".repeat(23), "END\r\n".repeat(23));
+        report(conn, "latency").get("get:count").is_some_and(|count| count == "23")
+    };
+    // Once may be by chance.
+    wait_for("a low load", || (looks_at_all(conn) && looks_at_all(conn)).then_some(()));
+    conn.ask("stats reset\r\n", "RESET\r\n");
+}
+
+/// A full cache evicts hundreds of small items for a large one as it comes: that is time of the large one, and of no other.
+fn what_makes_room_for_a_large_value_is_slow(shards: u32) {
+    if another_server_lacks("--slow-log") {
+        return;
+    }
+    const SLOW_US: f64 = 50.0;
+    let server = Server::start(shards, &["-m", "8", "-I", "512k", "--slow-log", "50"]);
+    let (mut conn, mut other) = (server.connect(), server.connect());
+    fill(&mut other);
+    calm(&mut conn);
+    let value = "x".repeat(200_000);
+    let names: Vec<String> = (0..4).map(|i| format!("large{i}")).collect();
+    for name in &names {
+        conn.send(format!("set {name} 0 0 200000\r\n"));
+        other.ask("get a\r\n", "END\r\n");
+        conn.ask(format!("{value}\r\n"), "STORED\r\n");
+    }
+    let listed = rows(&mut other, "slowlog 100");
+    let found: Vec<_> = listed.iter().filter(|row| row["class"] == "set").collect();
+    let mut found_names: Vec<_> = found.iter().map(|row| row["key"].clone()).collect();
+    found_names.sort();
+    assert_eq!(found_names, names, "{listed:?}");
+    assert!(found.iter().all(|row| row["us"].parse::<f64>().expect("microseconds") >= SLOW_US));
+    let stats = report(&mut other, "latency");
+    assert_eq!(stats["set:count"], "4");
+    assert!(stats["set:p50_us"].parse::<f64>().expect("microseconds") >= SLOW_US, "{stats:?}");
+}
+
+fn a_refused_value_counts(shards: u32) {
+    if another_server_lacks("stats latency") {
+        return;
+    }
+    let server = Server::start(shards, &["-I", "100k", "--slow-log", "1"]);
+    let mut conn = server.connect();
+    for i in 0..4 {
+        let refused = "SERVER_ERROR object too large for cache\r\n";
+        conn.ask(format!("set large{i} 0 0 200000\r\n{}\r\n", "x".repeat(200_000)), refused);
+    }
+    assert_eq!(report(&mut conn, "latency")["set:count"], "4");
+    let listed = rows(&mut conn, "slowlog");
+    assert_eq!(keys(&listed), ["large3", "large2", "large1", "large0"], "{listed:?}");
 }
 
 fn nothing_is_slow_unless_asked_for(shards: u32) {

@@ -98,7 +98,9 @@ impl Shard {
             Ask::Reserve(ticket, request, len) => {
                 let keys = &mut core.keyspace;
                 keys.counters.cmd_for_peers += 1;
+                let began_ns = core.telemetry.now_ns();
                 let result = keys.store.reserve(request.key, &request.write(), len, keys.now_s);
+                core.telemetry.looked_for_room(began_ns);
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
@@ -106,7 +108,9 @@ impl Shard {
             Ask::Grow(ticket, uploading, upload) => {
                 let (request, keys) = (uploading.request(), &mut core.keyspace);
                 let Some(room) = core.out.answer_room(peer) else { return };
+                let began_ns = core.telemetry.now_ns();
                 let result = keys.store.grow(upload, request.key, &request.write(), keys.now_s);
+                core.telemetry.looked_for_room(began_ns);
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
             }

@@ -21,17 +21,29 @@ pub(super) struct Receiving {
     request: OwnedRequest,
     owner: usize,
     state: State,
+    /// Nanoseconds that it took to have the memory, as much as there is of it.
+    room_ns: u64,
 }
 
 enum State {
-    /// The owner has been asked for memory for what is missing, so many bytes, or the first of it.
-    Asked(usize),
+    /// The owner has been asked for memory for what is missing, or the first of it.
+    Asked {
+        /// Bytes.
+        missing: usize,
+        /// When, in nanoseconds since the start.
+        since_ns: u64,
+    },
     /// The memory is being filled with what was received before it was there, or comes with other requests.
     Filling(Upload),
     /// What is missing is received straight into the memory.
     Direct(DirectReceive<Upload>),
     /// It is full; in a text protocol the line end is still to come.
     Full(Upload),
+}
+
+impl State {
+    /// In place of one that is being changed.
+    const NOTHING: State = State::Asked { missing: 0, since_ns: 0 };
 }
 
 /// Bytes of the line end behind the data.
@@ -45,14 +57,14 @@ fn bad_data_words(form: &Form<'_>) -> &'static [u8] {
 }
 
 impl Receiving {
-    fn new(request: &KeyRequest<'_>, owner: usize, state: State) -> Box<Receiving> {
-        Box::new(Receiving { request: OwnedRequest::new(request), owner, state })
+    fn new(request: &KeyRequest<'_>, owner: usize, state: State, room_ns: u64) -> Box<Receiving> {
+        Box::new(Receiving { request: OwnedRequest::new(request), owner, state, room_ns })
     }
 
     /// Nothing can be done before more of it comes.
     pub(super) fn needs_input(&self) -> bool {
         match &self.state {
-            State::Asked(_) => false,
+            State::Asked { .. } => false,
             State::Filling(upload) => !upload.needs_room(),
             State::Direct(_) => true,
             State::Full(_) => line_end_len(&self.request.borrow().form) > 0,
@@ -62,7 +74,7 @@ impl Receiving {
     /// Bytes of the value that are not in its memory.
     fn missing(&self) -> usize {
         match &self.state {
-            State::Asked(missing) => *missing,
+            State::Asked { missing, .. } => *missing,
             State::Filling(upload) => upload.remaining(),
             State::Direct(direct) => direct.room().remaining(),
             State::Full(_) => 0,
@@ -72,7 +84,7 @@ impl Receiving {
     /// Gives the memory back. No direct receive may be in flight.
     pub(super) fn abandon(self, core: &mut Core) {
         let upload = match self.state {
-            State::Asked(_) => return,
+            State::Asked { .. } => return,
             State::Filling(upload) | State::Full(upload) => upload,
             State::Direct(direct) => direct.into_room(),
         };
@@ -115,7 +127,8 @@ impl Session {
                 return Step::stop(Stop::WaitShared);
             }
             self.note_owner(core, owner);
-            self.mode = Mode::Value(Receiving::new(request, owner, State::Asked(len)));
+            let asked = State::Asked { missing: len, since_ns: core.telemetry.now_ns() };
+            self.mode = Mode::Value(Receiving::new(request, owner, asked, 0));
             return Step { used: head_len, stop: Some(Stop::WaitOwn) };
         }
         // The reply is written before anything changes, so make sure it can be.
@@ -123,14 +136,31 @@ impl Session {
             return Step::stop(Stop::WaitOwn);
         }
         self.note_owner(core, owner);
-        let keys = &mut core.keyspace;
-        match keys.store.reserve(request.key, &request.write(), len, keys.now_s) {
+        let (began_ns, keys) = (core.telemetry.now_ns(), &mut core.keyspace);
+        let result = keys.store.reserve(request.key, &request.write(), len, keys.now_s);
+        let room_ns = core.telemetry.looked_for_room(began_ns);
+        match result {
             Ok(upload) => {
-                self.mode = Mode::Value(Receiving::new(request, owner, State::Filling(upload)));
+                let receiving = Receiving::new(request, owner, State::Filling(upload), room_ns);
+                self.mode = Mode::Value(receiving);
             }
-            Err(reason) => self.refuse(core, request, reason, len),
+            Err(reason) => self.refuse_here(core, request, reason, len, room_ns),
         }
         Step::on(head_len)
+    }
+
+    /// [`refuse`](Self::refuse) for a key of this shard, after having looked for memory for so long.
+    fn refuse_here(
+        &mut self,
+        core: &mut Core,
+        request: &KeyRequest<'_>,
+        reason: Refusal,
+        missing: usize,
+        room_ns: u64,
+    ) {
+        core.telemetry.goes_on(room_ns);
+        self.refuse(core, request, reason, missing);
+        self.ran(core, request, self.rest_len);
     }
 
     /// There is no memory for the value: say so and throw the bytes away that are still to come.
@@ -150,16 +180,25 @@ impl Session {
 
     /// The owner's answer to the question for memory.
     pub fn reserved(&mut self, core: &mut Core, result: Result<Upload, Refusal>) {
-        match (std::mem::take(&mut self.mode), result) {
-            (Mode::Value(mut receiving), Ok(upload)) => {
+        let mut receiving = match std::mem::take(&mut self.mode) {
+            Mode::Value(receiving) => receiving,
+            // Not reached: a session leaves this mode only by this answer or by its end, which changes its generation.
+            mode => return self.mode = mode,
+        };
+        if let State::Asked { since_ns, .. } = receiving.state {
+            receiving.room_ns += core.telemetry.now_ns().saturating_sub(since_ns);
+        }
+        match result {
+            Ok(upload) => {
                 receiving.state = State::Filling(upload);
                 self.mode = Mode::Value(receiving);
             }
-            (Mode::Value(receiving), Err(reason)) => {
-                self.refuse(core, &receiving.request.borrow(), reason, receiving.missing());
+            Err(reason) => {
+                let (request, missing) = (receiving.request.borrow(), receiving.missing());
+                let sent = core.telemetry.sent(&request).after(receiving.room_ns);
+                self.refuse(core, &request, reason, missing);
+                core.telemetry.came_back(&sent, core.keyspace.journal.asker_fd);
             }
-            // Not reached: a session leaves this mode only by this answer or by its end, which changes its generation.
-            (mode, _) => self.mode = mode,
         }
     }
 
@@ -178,7 +217,7 @@ impl Session {
         if !self.input.is_empty() {
             return None;
         }
-        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked(0)) {
+        receiving.state = match std::mem::replace(&mut receiving.state, State::NOTHING) {
             State::Filling(upload) => State::Direct(DirectReceive::new(upload)),
             state => state,
         };
@@ -191,7 +230,7 @@ impl Session {
     /// The direct receive has ended after `len` bytes.
     pub fn filled(&mut self, len: usize) {
         let Mode::Value(receiving) = &mut self.mode else { return };
-        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked(0)) {
+        receiving.state = match std::mem::replace(&mut receiving.state, State::NOTHING) {
             State::Direct(mut direct) => {
                 direct.ended(len);
                 if direct.room().remaining() == 0 {
@@ -211,12 +250,13 @@ impl Session {
         let Mode::Value(mut receiving) = std::mem::take(&mut self.mode) else { return Step::on(0) };
         let line_end_len = line_end_len(&receiving.request.borrow().form);
         match receiving.state {
-            State::Asked(_) => {
+            State::Asked { .. } => {
                 self.mode = Mode::Value(receiving);
                 Step::stop(Stop::WaitOwn)
             }
             State::Filling(upload) if upload.needs_room() => {
-                self.grow(core, receiving.request, receiving.owner, upload)
+                let Receiving { request, owner, room_ns, .. } = *receiving;
+                self.grow(core, request, owner, room_ns, upload)
             }
             State::Filling(mut upload) => {
                 let n = upload.write(rest);
@@ -232,7 +272,8 @@ impl Session {
             }
             State::Full(upload) if rest.len() >= line_end_len && !self.must_wait(core) => {
                 let well_ended = matches!(&rest[..line_end_len], b"" | b"\r\n");
-                self.finish_value(core, receiving.request, receiving.owner, upload, well_ended);
+                let Receiving { request, owner, room_ns, .. } = *receiving;
+                self.finish_value(core, request, owner, room_ns, upload, well_ended);
                 Step::on(line_end_len)
             }
             State::Full(upload) => {
@@ -244,18 +285,31 @@ impl Session {
     }
 
     /// Gets memory for more of a value that has filled what it had.
-    fn grow(&mut self, core: &mut Core, owned: OwnedRequest, owner: usize, upload: Upload) -> Step {
+    fn grow(
+        &mut self,
+        core: &mut Core,
+        owned: OwnedRequest,
+        owner: usize,
+        room_ns: u64,
+        upload: Upload,
+    ) -> Step {
         let missing = upload.remaining();
         let request = owned.borrow();
         if owner != core.id {
-            self.mode = Mode::Value(Receiving::new(&request, owner, State::Asked(missing)));
+            let asked = State::Asked { missing, since_ns: core.telemetry.now_ns() };
+            self.mode = Mode::Value(Receiving::new(&request, owner, asked, room_ns));
             core.out.ask_surely(owner, Ask::Grow(self.next_ticket(), Uploading::Sent(owned), upload));
             return Step::stop(Stop::WaitOwn);
         }
-        let keys = &mut core.keyspace;
-        match keys.store.grow(upload, request.key, &request.write(), keys.now_s) {
-            Ok(upload) => self.mode = Mode::Value(Receiving::new(&request, owner, State::Filling(upload))),
-            Err(reason) => self.refuse(core, &request, reason, missing),
+        let (began_ns, keys) = (core.telemetry.now_ns(), &mut core.keyspace);
+        let result = keys.store.grow(upload, request.key, &request.write(), keys.now_s);
+        let room_ns = room_ns + core.telemetry.looked_for_room(began_ns);
+        match result {
+            Ok(upload) => {
+                let receiving = Receiving::new(&request, owner, State::Filling(upload), room_ns);
+                self.mode = Mode::Value(receiving);
+            }
+            Err(reason) => self.refuse_here(core, &request, reason, missing, room_ns),
         }
         Step::on(0)
     }
@@ -265,6 +319,7 @@ impl Session {
         core: &mut Core,
         owned: OwnedRequest,
         owner: usize,
+        room_ns: u64,
         upload: Upload,
         well_ended: bool,
     ) {
@@ -274,13 +329,13 @@ impl Session {
             self.slots.push(bad_data_words(&request.form), None);
             self.drain_slots(core);
         } else if owner == core.id {
-            core.telemetry.begins();
+            core.telemetry.goes_on(room_ns);
             let len = commit(&mut core.keyspace, &request, upload, &mut core.scratch);
             self.push_scratch(core, len);
             self.ran(core, &request, self.rest_len);
         } else {
             let ticket = self.next_ticket();
-            let sent = core.telemetry.sent(&request);
+            let sent = core.telemetry.sent(&request).after(room_ns);
             self.slots.open(sent);
             core.commit_at(owner, ticket, owned, upload);
         }

@@ -5,7 +5,8 @@
 //! is fixed memory of one shard; reports take copies ([`super::report`]) and `operate::stats` merges them.
 //!
 //! A request is timed where it arrived, from when it has been parsed to when its answer is written, and if it was sent to the shard
-//! of its key, to when the answer has come back. Its key is noted where it lives. So each shard counts both kinds with
+//! of its key, to when the answer has come back. A large value is asked room for first and stored later; both count, and what the client
+//! takes in between does not. Its key is noted where it lives. So each shard counts both kinds with
 //! one sampler: requests that arrive, and asks of its peers. (Largest keys need none of this: `Store::walk_largest` asks
 //! the store.)
 
@@ -62,6 +63,12 @@ impl SentAway {
         key_is_cut: false,
         key: [0; SENT_KEY_MAX],
     };
+
+    /// It took so many nanoseconds before it was sent.
+    pub fn after(self, ns: u64) -> SentAway {
+        let began_ns = if self.began_ns > 0 { self.began_ns.saturating_sub(ns).max(1) } else { 0 };
+        SentAway { began_ns, ..self }
+    }
 }
 
 /// See the module comment. Times are nanoseconds since the start.
@@ -135,6 +142,23 @@ impl Telemetry {
         let began_ns = self.now_ns();
         self.timed = Some(Timed { began_ns, weight: self.sampler.draw(began_ns) });
         self.attends = true;
+    }
+
+    /// Room for a large value has been looked for here since `began_ns`. Returns how long that took: it is time of that request, wherever
+    /// it is timed, and of none that run around it.
+    pub fn looked_for_room(&mut self, began_ns: u64) -> u64 {
+        let took_ns = self.now_ns().saturating_sub(began_ns);
+        self.slow_log.leave_out(took_ns);
+        took_ns
+    }
+
+    /// A request is about to run here that has taken `before_ns` already.
+    pub fn goes_on(&mut self, before_ns: u64) {
+        self.begins();
+        if let Some(timed) = &mut self.timed {
+            timed.began_ns = timed.began_ns.saturating_sub(before_ns);
+        }
+        self.slow_log.take_in(before_ns);
     }
 
     /// The request that has run is of interest: [`ran`](Self::ran) must follow.
