@@ -27,6 +27,9 @@ impl Shard {
         let Some(mut queue) = self.inbound.answers[peer].take() else { return false };
         let mut busy = false;
         while let Some(answer) = wire::next_answer(&mut queue, peer) {
+            if !busy {
+                self.core.telemetry.hears_answers();
+            }
             busy = true;
             self.answer(peer, answer);
         }

@@ -77,6 +77,8 @@ pub struct Telemetry {
     /// When this turn began.
     turn_ns: u64,
     turn_s: u64,
+    /// When the answers that are being heard had come, if there is a slow log.
+    heard_ns: u64,
     sampler: Sampler,
     /// The request that runs, if it is a sample.
     timed: Option<Timed>,
@@ -98,6 +100,7 @@ impl Telemetry {
             started,
             turn_ns: now_ns,
             turn_s: 0,
+            heard_ns: now_ns,
             sampler: Sampler::default(),
             timed: None,
             attends: !slow.is_zero(),
@@ -237,6 +240,13 @@ impl Telemetry {
         }
     }
 
+    /// Answers of a peer are about to be heard: one look at the clock for all of them.
+    pub fn hears_answers(&mut self) {
+        if self.slow_log.is_on() {
+            self.heard_ns = self.now_ns();
+        }
+    }
+
     /// Its answer has come, for the connection of `fd`.
     #[inline]
     pub fn came_back(&mut self, sent: &SentAway, fd: RawFd) {
@@ -246,7 +256,7 @@ impl Telemetry {
     }
 
     fn note_back(&mut self, sent: &SentAway, fd: RawFd) {
-        let now_ns = if sent.weight > 0 { self.now_ns() } else { self.turn_ns };
+        let now_ns = if sent.weight > 0 { self.now_ns() } else { self.heard_ns };
         let ns = now_ns.saturating_sub(sent.began_ns);
         if sent.weight > 0 {
             self.latency.record(sent.class, ns, sent.weight);
@@ -275,4 +285,42 @@ impl Telemetry {
 /// Who is at the other end, if it is known which connection it was.
 fn peer_of_known(fd: RawFd) -> Peer {
     if fd < 0 { Peer::Gone } else { peer_of(fd) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::request::{Form, Op};
+
+    /// What is no sample is judged by when its answer came, not by when the turn began in which it is heard.
+    #[test]
+    fn an_answer_is_late_by_the_turn_it_is_heard_in() {
+        const SLOW: Duration = Duration::from_secs(10);
+        let key = Key { bytes: b"a", hash: 1 };
+        let request = KeyRequest {
+            op: Op::Get,
+            form: Form::Classic { noreply: false },
+            key,
+            value: &[],
+            value_len: 0,
+            flags: 0,
+            expires_s: 0,
+            number: 0,
+        };
+        let mut telemetry = Telemetry::new(Instant::now(), SLOW);
+        telemetry.turn_begins(telemetry.started.elapsed());
+        let unsampled = |telemetry: &mut Telemetry| {
+            let sent = (0..100_000).map(|_| telemetry.sent(&request)).find(|sent| sent.weight == 0);
+            sent.expect("a load at which not everything is a sample")
+        };
+        let sent = unsampled(&mut telemetry);
+        telemetry.hears_answers();
+        telemetry.came_back(&sent, -1);
+        let fast = telemetry.slow_log.seen();
+        let sent = unsampled(&mut telemetry);
+        telemetry.started -= SLOW;
+        telemetry.hears_answers();
+        telemetry.came_back(&sent, -1);
+        assert_eq!((fast, telemetry.slow_log.seen()), (0, 1));
+    }
 }

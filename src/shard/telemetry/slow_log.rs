@@ -5,8 +5,9 @@
 //! stretch that was short enough held no slow request. Of one that was not, the last request is noted, with the time of the whole and
 //! the number of requests among which the slow one is: 1 for a client that waits for its answers. Then, for
 //! [`CLOSE_NS`], the clock is looked at behind each request, so what is slow again is told exactly. A request that went to
-//! another shard carries the time at which its turn began, and is judged when its answer comes. What making room for a large value
-//! took is left out of the stretches then, and is taken into the one in which the value is stored.
+//! another shard carries the time at which its turn began, and is judged when its answer comes, by one look for all that have come.
+//! What making room for a large value took is left out of the stretches then, and is taken into the one in which the value is
+//! stored.
 
 use super::key_copy::KeyCopy;
 use super::latency::Class;
