@@ -3,10 +3,12 @@
 
 use crate::binary::client::{Client, request};
 use crate::datagram;
-use crate::harness::{Conn, Server, another_server_lacks, wait_for};
+use crate::harness::{Conn, PATIENCE, Server, another_server_lacks, shown, wait_for};
 use ringcached::protocol::binary::Status;
 use ringcached::protocol::binary::opcode::{GET, STAT};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 on_shards! {
     latency_is_told_by_class
@@ -20,6 +22,8 @@ on_shards! {
     arguments_are_checked
     who_may_not_list_keys_may_not_list_these
 }
+
+on_1_and_2_shards! { searches_keep_nobody_waiting }
 
 /// A report by the words behind `stats`.
 fn report(conn: &mut Conn, words: &str) -> BTreeMap<String, String> {
@@ -269,6 +273,51 @@ fn big_keys_are_found_and_forgotten(shards: u32) {
     assert_eq!(found(&mut conn, "bigkeys 2"), want(37..=38));
     conn.ask("flush_all\r\n", "OK\r\n");
     assert!(found(&mut conn, "bigkeys").is_empty());
+}
+
+/// Each search takes dozens of turns; a plain `stats` is answered before most of those that were asked before it.
+fn searches_keep_nobody_waiting(shards: u32) {
+    const SEARCHES: usize = 32;
+    if another_server_lacks("stats bigkeys") {
+        return;
+    }
+    let server = Server::start(shards, &[]);
+    let mut conn = server.connect();
+    for round in 0..8 {
+        let some = (0..2_500).map(|i| format!("set k{round}-{i} 0 0 1 noreply\r\nx\r\n"));
+        conn.send(some.collect::<String>());
+    }
+    assert_eq!(conn.stat("curr_items"), 20_000);
+    let searching: Vec<TcpStream> = (0..SEARCHES)
+        .map(|_| {
+            let mut client = TcpStream::connect(server.addresses[0]).expect("a connection");
+            client.write_all(b"get a\r\n").expect("sent");
+            client.read_exact(&mut [0; 5]).expect("END");
+            client
+        })
+        .collect();
+    for mut client in &searching {
+        client.write_all(b"stats bigkeys\r\n").expect("sent");
+    }
+    conn.stats("");
+    let is_answered = |mut client: &TcpStream| {
+        client.set_nonblocking(true).expect("nonblocking");
+        client.read(&mut [0]).is_ok()
+    };
+    let answered = searching.iter().filter(|client| is_answered(client)).count();
+    assert!(answered < SEARCHES / 2, "{answered} of {SEARCHES} searches came first");
+    // All of them come to their turn.
+    for mut client in searching {
+        client.set_nonblocking(false).expect("blocking");
+        client.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"END\r\n") {
+            let mut piece = [0; 4096];
+            let len = client.read(&mut piece).expect("an answer");
+            assert!(len > 0, "closed after {}", shown(&answer));
+            answer.extend(&piece[..len]);
+        }
+    }
 }
 
 fn arguments_are_checked(shards: u32) {
