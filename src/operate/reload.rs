@@ -77,7 +77,8 @@ impl Reload {
 
     fn change(&mut self, given: &Given, options: &Options) {
         let fixed = given.changes_since(&self.started).into_iter().filter(|change| !change.key.is_live());
-        let fixed: Vec<Change> = fixed.collect();
+        let fixed = fixed.map(|Change { key, old, new }| format!("{}: {old} -> {new}", key.name()));
+        let fixed: Vec<String> = fixed.collect();
         let asked: Vec<String> = self.in_force.iter().map(|(key, _)| given.shown(*key)).collect();
         if fixed.is_empty() && self.in_force.iter().zip(&asked).all(|((_, old), new)| old == new) {
             say(format_args!("the configuration is what it was"));
@@ -85,11 +86,9 @@ impl Reload {
         for (at, new) in asked.into_iter().enumerate() {
             self.put_in_force(at, new, options);
         }
-        for Change { key, old, new } in fixed {
-            say(format_args!(
-                "{}: {old} -> {new} does not change while it runs: restart to apply",
-                key.name()
-            ));
+        // One line, however many: the number of lines in a second is bounded.
+        if !fixed.is_empty() {
+            say(format_args!("restart to apply what does not change while it runs: {}", fixed.join("; ")));
         }
     }
 
