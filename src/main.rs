@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ringcached::net::passed::PassedError;
 use ringcached::net::probe;
 use ringcached::operate::config::Source;
 use ringcached::operate::log::{self, Level};
@@ -32,6 +33,9 @@ use ringcached::store::{Hasher, HugePages, LIMIT_MIN_BYTES, StoreConfig};
 /// Exit status when the system refuses something (`EX_OSERR` of `sysexits.h`), as memcached's.
 const EXIT_SYSTEM: u8 = 71;
 
+/// Exit status when what was asked for does not go together (`EX_USAGE`): another start would not mend it.
+const EXIT_USAGE: u8 = 64;
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).peekable();
     if words.peek().is_some_and(|word| word == "top") {
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
     match asked {
         Ok((Asked::Serve(options), given)) => match serve(*options, source, given) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is::<PassedError>() => fail(&*error, EXIT_USAGE),
             Err(error) => fail(&*error, EXIT_SYSTEM),
         },
         Ok((Asked::Show(text), _)) => {
@@ -91,8 +96,7 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
     let ports = Ports { tcp: first_port(&bound.tcp), udp: first_port(&bound.udp) };
     let nodes = nodes(&options, bound.node_ports(cores.len()));
     let live = Arc::new(live(&options));
-    let limit_max_bytes = store.limit_max_bytes * cores.len();
-    let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), limit_max_bytes);
+    let mut reload = Reload::new(source, given, live.clone(), users.clone(), cores.len(), store.limits());
     let reporter = Arc::new(Reporter::new(options.clone(), ports, live.clone()));
     let admin = (!sockets.admin.is_empty()).then(|| admin::task(sockets.admin, reporter.clone()));
     let settings = settings(options, reporter, nodes, hasher, users, live);

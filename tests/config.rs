@@ -126,11 +126,10 @@ fn sighup_changes_what_it_can_and_names_the_rest() {
         &mut server,
         &path,
         after,
-        "disable_cas: false -> true does not change while it runs: restart to apply",
+        "restart to apply what does not change while it runs: disable_cas: false -> true; threads: 2 -> 1",
     );
     let log = server.stderr();
     for line in [
-        "threads: 2 -> 1 does not change while it runs: restart to apply",
         "memory_limit: 64 -> 32",
         "conn_limit: 1024 -> 900",
         "verbose: 0 -> 1",
@@ -160,6 +159,44 @@ fn sighup_changes_what_it_can_and_names_the_rest() {
     conn.finish();
 }
 
+/// A change that could not be made is tried and named at every SIGHUP.
+#[test]
+fn what_could_not_be_changed_is_not_taken_for_done() {
+    let before = "listen = ['127.0.0.1']\nmemory_limit = 64\n";
+    let (_directory, path) = file(before);
+    let mut server = serve(&path);
+    let line = "ringcached: warning: SIGHUP: memory_limit: 64 -> 16777216 is not possible: ";
+    std::fs::write(&path, before.replace("64", "16777216")).expect("written");
+    for sent in 1..=2 {
+        server.signal(Signal::SIGHUP);
+        let count = |log: String| log.lines().filter(|logged| logged.starts_with(line)).count();
+        wait_for("its line", || (count(server.stderr()) == sent).then_some(()));
+    }
+    reload(&mut server, &path, before, "the configuration is what it was");
+    assert_eq!(server.connect().stat("limit_maxbytes"), 64 << 20);
+}
+
+/// Of `-m 64` each of 13 shards has a little less than its share, and still it can be had back; with `-L`, whether there are
+/// explicit huge pages or not, nothing above it was reserved.
+#[test]
+fn a_limit_can_be_had_back() {
+    let before = "listen = ['127.0.0.1']\nmemory_limit = 64\nthreads = 13\nenable_largepages = true\n\
+                  max_item_size = '100k'\n";
+    let (_directory, path) = file(before);
+    let mut server = serve(&path);
+    let mut conn = server.connect();
+    reload(&mut server, &path, &before.replace("64", "32"), "memory_limit: 64 -> 32");
+    wait_for("the shards to look", || (conn.stat("limit_maxbytes") <= 32 << 20).then_some(()));
+    reload(&mut server, &path, before, "memory_limit: 32 -> 64");
+    // Its pages are whole.
+    wait_for("the shards to look", || (conn.stat("limit_maxbytes") > 63 << 20).then_some(()));
+    std::fs::write(&path, before.replace("64", "1")).expect("written");
+    server.signal(Signal::SIGHUP);
+    let line = "ringcached: warning: SIGHUP: memory_limit: 64 -> 1 is not possible: the 13 shards there are need 2 MiB";
+    wait_for(line, || server.stderr().contains(line).then_some(()));
+    conn.finish();
+}
+
 #[test]
 fn a_broken_file_changes_nothing_at_sighup() {
     let before = "listen = ['127.0.0.1']\nconn_limit = 900\n";
@@ -186,6 +223,29 @@ fn a_broken_file_changes_nothing_at_sighup() {
     reload(&mut server, &path, before, "the configuration is what it was");
     assert_eq!(setting(&mut conn, "maxconns"), "900");
     conn.finish();
+}
+
+/// More settings than lines of one kind in a second.
+#[test]
+fn every_change_that_waits_for_a_restart_is_named() {
+    const BEFORE: &str = "listen = ['127.0.0.1']\nthreads = 1\n";
+    const OTHERS: &str = "listen_backlog = 100\nsteer = 'cpu'\ncongestion = 'reno'\nadvertise = 'h'\ndisable_cas = true\n\
+        disable_evictions = true\nmax_item_size = '512k'\nmax_key_size = 300\nslab_growth_factor = 1.5\nslab_min_size = 96\n\
+        partition = 'crc32a'\nshard_ports = 22000\nenable_shutdown = true\ndisable_flush_all = true\ndisable_dumping = true\n\
+        disable_watch = true\nslow_log = 1000\npidfile = '/p'\nenable_coredumps = true\nprotocol = 'ascii'\n[extended]\n\
+        maxconns_fast = false\nwatcher_logbuf_size = 512\nworker_logbuf_size = 128\n";
+    let (_directory, path) = file(BEFORE);
+    let mut server = serve(&path);
+    reload(
+        &mut server,
+        &path,
+        &format!("{BEFORE}{OTHERS}"),
+        "restart to apply what does not change while it runs: ",
+    );
+    let log = server.stderr();
+    let names = OTHERS.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
+    let missing: Vec<&str> = names.filter(|name| !log.contains(&format!("{name}: "))).collect();
+    assert!(missing.is_empty(), "{missing:?} in\n{log}");
 }
 
 /// The limit that a client meets is the one of the file it was changed to.

@@ -3,21 +3,27 @@
 
 use crate::binary::client::{Client, request};
 use crate::datagram;
-use crate::harness::{Conn, Server, another_server_lacks, wait_for};
+use crate::harness::{Conn, PATIENCE, Server, another_server_lacks, shown, wait_for};
 use ringcached::protocol::binary::Status;
 use ringcached::protocol::binary::opcode::{GET, STAT};
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 on_shards! {
     latency_is_told_by_class
     latency_is_forgotten_by_a_reset
     slow_requests_are_listed_with_key_and_client
+    what_makes_room_for_a_large_value_is_slow
+    a_refused_value_counts
     nothing_is_slow_unless_asked_for
     hot_keys_come_first_with_their_rates
     big_keys_are_found_and_forgotten
     arguments_are_checked
     who_may_not_list_keys_may_not_list_these
 }
+
+on_1_and_2_shards! { searches_keep_nobody_waiting }
 
 /// A report by the words behind `stats`.
 fn report(conn: &mut Conn, words: &str) -> BTreeMap<String, String> {
@@ -132,6 +138,73 @@ fn slow_requests_are_listed_with_key_and_client(shards: u32) {
     assert!(seen > before && seen <= before + 5);
 }
 
+/// Items of 100 bytes until every shard has evicted some, as good as surely.
+fn fill(conn: &mut Conn) {
+    let value = "x".repeat(100);
+    for round in 0.. {
+        let some = (0..1_000).map(|i| format!("set small{round}-{i} 0 0 100 noreply\r\n{value}\r\n"));
+        conn.send(some.collect::<String>());
+        if conn.stat("evictions") > 20_000 {
+            return;
+        }
+    }
+}
+
+/// Waits until the shard of this connection looks at every request again; forgets what was seen.
+fn calm(conn: &mut Conn) {
+    let looks_at_all = |conn: &mut Conn| {
+        conn.ask("stats reset\r\n", "RESET\r\n");
+        conn.ask("get a\r\n".repeat(23), "END\r\n".repeat(23));
+        report(conn, "latency").get("get:count").is_some_and(|count| count == "23")
+    };
+    // Once may be by chance.
+    wait_for("a low load", || (looks_at_all(conn) && looks_at_all(conn)).then_some(()));
+    conn.ask("stats reset\r\n", "RESET\r\n");
+}
+
+/// A full cache evicts hundreds of small items for a large one as it comes: that is time of the large one, and of no other.
+fn what_makes_room_for_a_large_value_is_slow(shards: u32) {
+    if another_server_lacks("--slow-log") {
+        return;
+    }
+    const SLOW_US: f64 = 50.0;
+    let server = Server::start(shards, &["-m", "8", "-I", "512k", "--slow-log", "50"]);
+    let (mut conn, mut other) = (server.connect(), server.connect());
+    fill(&mut other);
+    calm(&mut conn);
+    let value = "x".repeat(200_000);
+    let names: Vec<String> = (0..4).map(|i| format!("large{i}")).collect();
+    for name in &names {
+        conn.send(format!("set {name} 0 0 200000\r\n"));
+        other.ask("get a\r\n", "END\r\n");
+        conn.ask(format!("{value}\r\n"), "STORED\r\n");
+    }
+    let listed = rows(&mut other, "slowlog 100");
+    let found: Vec<_> = listed.iter().filter(|row| row["class"] == "set").collect();
+    let mut found_names: Vec<_> = found.iter().map(|row| row["key"].clone()).collect();
+    found_names.sort();
+    assert_eq!(found_names, names, "{listed:?}");
+    assert!(found.iter().all(|row| row["us"].parse::<f64>().expect("microseconds") >= SLOW_US));
+    let stats = report(&mut other, "latency");
+    assert_eq!(stats["set:count"], "4");
+    assert!(stats["set:p50_us"].parse::<f64>().expect("microseconds") >= SLOW_US, "{stats:?}");
+}
+
+fn a_refused_value_counts(shards: u32) {
+    if another_server_lacks("stats latency") {
+        return;
+    }
+    let server = Server::start(shards, &["-I", "100k", "--slow-log", "1"]);
+    let mut conn = server.connect();
+    for i in 0..4 {
+        let refused = "SERVER_ERROR object too large for cache\r\n";
+        conn.ask(format!("set large{i} 0 0 200000\r\n{}\r\n", "x".repeat(200_000)), refused);
+    }
+    assert_eq!(report(&mut conn, "latency")["set:count"], "4");
+    let listed = rows(&mut conn, "slowlog");
+    assert_eq!(keys(&listed), ["large3", "large2", "large1", "large0"], "{listed:?}");
+}
+
 fn nothing_is_slow_unless_asked_for(shards: u32) {
     if another_server_lacks("stats slowlog") {
         return;
@@ -200,6 +273,51 @@ fn big_keys_are_found_and_forgotten(shards: u32) {
     assert_eq!(found(&mut conn, "bigkeys 2"), want(37..=38));
     conn.ask("flush_all\r\n", "OK\r\n");
     assert!(found(&mut conn, "bigkeys").is_empty());
+}
+
+/// Each search takes dozens of turns; a plain `stats` is answered before most of those that were asked before it.
+fn searches_keep_nobody_waiting(shards: u32) {
+    const SEARCHES: usize = 32;
+    if another_server_lacks("stats bigkeys") {
+        return;
+    }
+    let server = Server::start(shards, &[]);
+    let mut conn = server.connect();
+    for round in 0..8 {
+        let some = (0..2_500).map(|i| format!("set k{round}-{i} 0 0 1 noreply\r\nx\r\n"));
+        conn.send(some.collect::<String>());
+    }
+    assert_eq!(conn.stat("curr_items"), 20_000);
+    let searching: Vec<TcpStream> = (0..SEARCHES)
+        .map(|_| {
+            let mut client = TcpStream::connect(server.addresses[0]).expect("a connection");
+            client.write_all(b"get a\r\n").expect("sent");
+            client.read_exact(&mut [0; 5]).expect("END");
+            client
+        })
+        .collect();
+    for mut client in &searching {
+        client.write_all(b"stats bigkeys\r\n").expect("sent");
+    }
+    conn.stats("");
+    let is_answered = |mut client: &TcpStream| {
+        client.set_nonblocking(true).expect("nonblocking");
+        client.read(&mut [0]).is_ok()
+    };
+    let answered = searching.iter().filter(|client| is_answered(client)).count();
+    assert!(answered < SEARCHES / 2, "{answered} of {SEARCHES} searches came first");
+    // All of them come to their turn.
+    for mut client in searching {
+        client.set_nonblocking(false).expect("blocking");
+        client.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"END\r\n") {
+            let mut piece = [0; 4096];
+            let len = client.read(&mut piece).expect("an answer");
+            assert!(len > 0, "closed after {}", shown(&answer));
+            answer.extend(&piece[..len]);
+        }
+    }
 }
 
 fn arguments_are_checked(shards: u32) {

@@ -55,8 +55,8 @@ const GOOD: &[(&str, &str)] = &[
     ("sys/class/net/eth0/queues/rx-1/rps_cpus", "0"),
     ("sys/class/net/eth0/queues/rx-2/rps_cpus", "0"),
     ("sys/class/net/eth0/queues/rx-3/rps_cpus", "0"),
-    ("sys/class/net/eth0/queues/tx-0/xps_cpus", "0"),
-    ("sys/class/net/eth0/queues/tx-1/xps_cpus", "0"),
+    ("sys/class/net/eth0/queues/tx-0/xps_cpus", "5"),
+    ("sys/class/net/eth0/queues/tx-1/xps_cpus", "0000000a"),
     ("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "performance"),
     ("sys/devices/system/cpu/cpu0/cpuidle/state0/latency", "0"),
     ("sys/devices/system/cpu/cpu0/cpuidle/state0/name", "POLL"),
@@ -149,7 +149,7 @@ fn said(output: &Output) -> String {
 fn a_good_machine_has_nothing_to_change() {
     let (text, costs) = Machine::with(&[]).check(&[]);
     assert!(!costs, "{text}");
-    assert!(text.ends_with("24 good, 0 cost something, 0 notes, 0 not to be read\n"), "{text}");
+    assert!(text.ends_with("25 good, 0 cost something, 0 notes, 0 not to be read\n"), "{text}");
 }
 
 #[test]
@@ -158,6 +158,7 @@ fn each_thing_that_costs_is_named_with_its_remedy() {
     let group = "sys/fs/cgroup/system.slice/cache.service";
     let upper = "sys/fs/cgroup/system.slice/cpu.max";
     let rps = format!("{eth0}/rx-2/rps_cpus");
+    let xps = format!("{eth0}/tx-1/xps_cpus");
     let memory_high = format!("{group}/memory.high");
     let few_files = LIMITS.replace("65536                files", "1100                 files");
     let little_locked = LIMITS.replace("8388608", "65536");
@@ -211,6 +212,7 @@ fn each_thing_that_costs_is_named_with_its_remedy() {
             "tuning/irq-affinity --cores 0-3 eth0",
         ),
         (&rps, "f", "eth0, RPS: on for 1 of 4", "tuning/packet-steering --cores 0-3 eth0"),
+        (&xps, "2", "eth0, XPS: 2 queues to send on, and 1 of 4", "tuning/packet-steering --cores 0-3 eth0"),
         (
             "sys/devices/system/cpu/cpu2/cpufreq/scaling_governor",
             "powersave",
@@ -281,9 +283,28 @@ fn fewer_queues_than_cores_want_packet_steering() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(machine.read("sys/class/net/eth0/queues/rx-0/rps_cpus"), "f");
     assert_eq!(machine.read("sys/class/net/eth0/queues/tx-0/xps_cpus"), "5");
-    assert_eq!(machine.read("sys/class/net/eth0/queues/tx-1/xps_cpus"), "a");
+    assert_eq!(machine.read("sys/class/net/eth0/queues/tx-1/xps_cpus"), "0000000a", "as it was");
     let (text, costs) = machine.check(&[]);
     assert!(!costs, "{text}");
+}
+
+/// A kernel without RPS has nothing to turn off, and nothing to turn on.
+#[test]
+fn what_a_kernel_does_not_have_is_off() {
+    let machine = Machine::with(&[("sys/class/net/eth0/queues/tx-1/xps_cpus", "0")]);
+    let without = "sys/class/net/eth0/queues/rx-1/rps_cpus";
+    fs::remove_file(machine.path().join(without)).expect("RPS");
+    let output = machine.run("packet-steering", &["--cores", "0-3", "eth0"]);
+    assert!(output.status.success(), "{}: {}", output.status, said(&output));
+    assert!(said(&output).contains(&format!("as it should be: there is no /{without}")), "{}", said(&output));
+    assert_eq!(machine.read("sys/class/net/eth0/queues/tx-1/xps_cpus"), "a");
+    // With two queues for the cores it is wanted.
+    for queue in [2, 3] {
+        fs::remove_dir_all(machine.path().join(format!("sys/class/net/eth0/queues/rx-{queue}")))
+            .expect("queue");
+    }
+    let output = machine.run("packet-steering", &["--cores", "0-3", "eth0"]);
+    assert!(output.status.code() == Some(2) && said(&output).contains(without), "{}", said(&output));
 }
 
 #[test]

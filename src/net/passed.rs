@@ -91,9 +91,14 @@ pub enum PassedError {
     },
 }
 
-/// Those that have not been taken yet.
+/// See the module comment.
 #[derive(Debug, Default)]
-pub struct PassedSockets(Vec<Passed>);
+pub struct PassedSockets {
+    /// Those that have not been taken yet.
+    left: Vec<Passed>,
+    /// Places of all IPv6 addresses, taken or not, whose sockets take what comes for IPv4, too (`BindIPv6Only=both`).
+    both_families: Vec<Place>,
+}
 
 impl PassedSockets {
     /// What was passed to this process; nothing the second time.
@@ -106,28 +111,24 @@ impl PassedSockets {
             return Ok(PassedSockets::default());
         }
         let passed = sd_notify::listen_fds_with_names().map_err(PassedError::Variables)?;
-        passed.map(|(fd, name)| look_at(fd, name)).collect::<Result<Vec<_>, _>>().map(PassedSockets)
+        passed.map(|(fd, name)| look_at(fd, name)).collect()
     }
 
     /// Takes all that listen there, in the order in which they were passed.
     pub fn take(&mut self, place: &Place) -> Vec<Socket> {
-        let taken = self.0.extract_if(.., |passed| passed.place == *place);
+        let taken = self.left.extract_if(.., |passed| passed.place == *place);
         taken.map(|passed| passed.socket).collect()
     }
 
     /// Takes the first that listens there.
     pub fn take_one(&mut self, place: &Place) -> Vec<Socket> {
-        let at = self.0.iter().position(|passed| passed.place == *place);
-        at.map(|at| self.0.remove(at).socket).into_iter().collect()
+        let at = self.left.iter().position(|passed| passed.place == *place);
+        at.map(|at| self.left.remove(at).socket).into_iter().collect()
     }
 
-    /// A socket for all IPv6 addresses takes what comes to this one for IPv4, too (`BindIPv6Only=both`).
+    /// A socket for all IPv6 addresses, taken or not, takes what comes to this one for IPv4.
     pub fn covers(&self, place: &Place) -> bool {
-        place.of_both_families().is_some_and(|both| {
-            self.0
-                .iter()
-                .any(|passed| passed.place == both && passed.socket.only_v6().is_ok_and(|only| !only))
-        })
+        place.of_both_families().is_some_and(|both| self.both_families.contains(&both))
     }
 
     /// All have been taken.
@@ -135,12 +136,21 @@ impl PassedSockets {
     /// # Errors
     /// The first that has not.
     pub fn check_all_taken(&self) -> Result<(), PassedError> {
-        match self.0.first() {
+        match self.left.first() {
             None => Ok(()),
             Some(Passed { place, name, .. }) => {
                 Err(PassedError::Unasked { place: place.text(), name: name.clone() })
             }
         }
+    }
+}
+
+impl FromIterator<Passed> for PassedSockets {
+    fn from_iter<I: IntoIterator<Item = Passed>>(passed: I) -> PassedSockets {
+        let left: Vec<Passed> = passed.into_iter().collect();
+        let both = left.iter().filter(|passed| passed.socket.only_v6().is_ok_and(|only| !only));
+        let both_families = both.map(|passed| passed.place.clone()).collect();
+        PassedSockets { left, both_families }
     }
 }
 
@@ -175,7 +185,7 @@ mod tests {
 
     fn passed(sockets: Vec<Socket>) -> PassedSockets {
         let all = sockets.into_iter().map(|socket| look_at(socket.into_raw_fd(), "a.socket".into()));
-        PassedSockets(all.collect::<Result<_, _>>().expect("listening sockets"))
+        all.collect::<Result<_, _>>().expect("listening sockets")
     }
 
     fn listening(address: &str, only_v6: Option<bool>) -> Socket {
@@ -214,9 +224,11 @@ mod tests {
         for (only_v6, covers) in [(false, true), (true, false)] {
             let socket = listening("[::]:0", Some(only_v6));
             let port = place_of(&socket).port();
-            let all = passed(vec![socket]);
+            let mut all = passed(vec![socket]);
             let of_v4 = |ip: [u8; 4]| Place::Tcp((ip, port).into());
             assert_eq!(all.covers(&of_v4([0; 4])), covers);
+            assert_eq!(all.take(&Place::Tcp((Ipv6Addr::UNSPECIFIED, port).into())).len(), 1);
+            assert_eq!(all.covers(&of_v4([0; 4])), covers, "in whatever order they are asked for");
             assert!(!all.covers(&of_v4([127, 0, 0, 1])) && !all.covers(&Place::Udp(([0; 4], port).into())));
         }
     }

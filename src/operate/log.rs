@@ -1,12 +1,14 @@
 //! Lines on standard error, by `-v`, in the form of `--log-format`. For start, stop and rare events; nothing on the path of a
 //! request logs.
 //!
-//! What repeats itself is bounded: of lines from one place in the source at most [`LINES_PER_S`] are written in a second. How
-//! many were left out is said with the next, or at the end.
+//! What repeats itself is bounded: of lines from one place in the source at most [`LINES_PER_S`] are written in a second. And
+//! nothing waits for whoever reads them: a line for which there is no room, in a pipe that nobody reads, is left out. How many
+//! were left out is said with the next, or at the end.
 
 use crate::options::LogFormat;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fmt;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::panic::Location;
@@ -19,6 +21,9 @@ pub const LINES_PER_S: u32 = 20;
 
 /// Kinds that are counted apart; the rest share the last count.
 const KINDS_MAX: usize = 64;
+
+/// Bytes of one write. A pipe that is not full takes as many without waiting (pipe(7)), and so does a socket.
+const PIECE_BYTES: usize = libc::PIPE_BUF;
 
 /// How much has to be asked for before a line is shown, and how bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +72,7 @@ static VERBOSITY: AtomicU8 = AtomicU8::new(0);
 /// The [`LogFormat`], as its number. Stands alone, too.
 static FORMAT: AtomicU8 = AtomicU8::new(LogFormat::Text as u8);
 
-/// What has been written lately. The lock is held while a line is written, so lines are whole.
+/// What has been written lately. The lock is held while a line is written, so lines are whole; no write waits.
 static RECENT: Mutex<Recent> = Mutex::new(Recent(Vec::new()));
 
 /// Sets how much is shown: the number of `-v`.
@@ -100,18 +105,19 @@ pub fn shows(level: Level) -> bool {
 }
 
 /// Writes one line if its level is shown. A standard error that is closed or full must not stop a server, so
-/// what cannot be written is dropped (`eprintln!` would panic).
+/// what cannot be written is left out (`eprintln!` would panic, or wait for ever).
 #[track_caller]
 pub fn line(level: Level, text: fmt::Arguments<'_>) {
     if !shows(level) {
         return;
     }
     let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(left_out) = recent.admit(Location::caller(), Instant::now()) {
-        if left_out > 0 {
-            write(level, format_args!("{left_out} lines like the next were left out"));
-        }
-        write(level, text);
+    let Some(kind) = recent.admit(Location::caller(), Instant::now()) else { return };
+    let left_out = std::mem::take(&mut kind.left_out);
+    if left_out > 0 && !write(level, format_args!("{left_out} lines like the next were left out")) {
+        kind.left_out = left_out + 1;
+    } else if !write(level, text) {
+        kind.left_out = 1;
     }
 }
 
@@ -124,14 +130,28 @@ pub fn finish() {
     }
 }
 
-fn write(level: Level, text: fmt::Arguments<'_>) {
+/// Whether it could be written.
+fn write(level: Level, text: fmt::Arguments<'_>) -> bool {
     let format = match FORMAT.load(Ordering::Relaxed) {
         n if n == LogFormat::Journal as u8 => LogFormat::Journal,
         n if n == LogFormat::Json as u8 => LogFormat::Json,
         _ => LogFormat::Text,
     };
     let line = render(format, level, &text.to_string(), SystemTime::now());
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    write_without_waiting(line.as_bytes()).is_ok()
+}
+
+/// Writes to standard error what it takes at once. It is shared with other processes, so it cannot be made not to block.
+fn write_without_waiting(bytes: &[u8]) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
+    for piece in bytes.chunks(PIECE_BYTES) {
+        let mut room = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut room, PollTimeout::ZERO)?;
+        if room[0].any() != Some(true) || stderr.write(piece)? < piece.len() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+    }
+    Ok(())
 }
 
 /// A line, with its end.
@@ -176,8 +196,8 @@ struct Kind {
 struct Recent(Vec<Kind>);
 
 impl Recent {
-    /// Whether a line from this place is written, and how many of its kind have been left out before it.
-    fn admit(&mut self, place: &'static Location<'static>, now: Instant) -> Option<u64> {
+    /// The kind of a line from this place, if it is to be written.
+    fn admit(&mut self, place: &'static Location<'static>, now: Instant) -> Option<&mut Kind> {
         let known = self.0.iter().position(|kind| kind.place == place);
         let at = known.unwrap_or_else(|| {
             if self.0.len() < KINDS_MAX {
@@ -194,7 +214,7 @@ impl Recent {
             return None;
         }
         kind.shown += 1;
-        Some(std::mem::take(&mut kind.left_out))
+        Some(kind)
     }
 }
 
@@ -233,11 +253,13 @@ mod tests {
         assert_ne!(here, there, "two places");
         let mut recent = Recent(Vec::new());
         let now = Instant::now();
-        let admitted = (0..LINES_PER_S + 7).filter(|_| recent.admit(here, now) == Some(0)).count();
+        let mut left_out =
+            |place, now| recent.admit(place, now).map(|kind| std::mem::take(&mut kind.left_out));
+        let admitted = (0..LINES_PER_S + 7).filter(|_| left_out(here, now) == Some(0)).count();
         assert_eq!(admitted as u32, LINES_PER_S);
-        assert_eq!(recent.admit(there, now), Some(0), "another kind is not held up");
-        assert_eq!(recent.admit(here, now + Duration::from_millis(999)), None);
-        assert_eq!(recent.admit(here, now + Duration::from_secs(1)), Some(8), "and said with the next");
-        assert_eq!(recent.admit(here, now + Duration::from_secs(1)), Some(0));
+        assert_eq!(left_out(there, now), Some(0), "another kind is not held up");
+        assert_eq!(left_out(here, now + Duration::from_millis(999)), None);
+        assert_eq!(left_out(here, now + Duration::from_secs(1)), Some(8), "and said with the next");
+        assert_eq!(left_out(here, now + Duration::from_secs(1)), Some(0));
     }
 }

@@ -173,6 +173,9 @@ impl Sockets {
             }
             for ((number, shard), port) in shards.iter_mut().enumerate().zip(first..=u16::MAX) {
                 let own = SocketAddr::new(ip, port);
+                if passed.covers(&Place::Tcp(own)) {
+                    continue;
+                }
                 // For a single shard: a second socket of the same port stays untaken, and is refused.
                 let rounds = listen_passed(passed.take_one(&Place::Tcp(own)), 1, backlog, address.protocol)?;
                 let mut listener = match rounds.into_iter().flatten().next() {

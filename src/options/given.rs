@@ -120,10 +120,14 @@ impl Given {
         }
     }
 
+    /// What holds for this key, as a configuration file has it, or the default.
+    pub fn shown(&self, key: Key) -> String {
+        self.setting(key).unwrap_or_else(|| value::default_of(key))
+    }
+
     /// The settings that are others than in `before`, in the order of the table.
     pub fn changes_since(&self, before: &Given) -> Vec<Change> {
-        let shown = |given: &Given, key: Key| given.setting(key).unwrap_or_else(|| value::default_of(key));
-        let change = |key| Change { key, old: shown(before, key), new: shown(self, key) };
+        let change = |key| Change { key, old: before.shown(key), new: self.shown(key) };
         Key::all().map(change).filter(|change| change.old != change.new).collect()
     }
 

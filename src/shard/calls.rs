@@ -16,6 +16,9 @@ use std::sync::Mutex;
 /// Calls of one shard's connections that may be outstanding; further ones wait. Their reports are memory of the heap.
 const PENDING_MAX: usize = 8;
 
+/// Searches for the largest items among them. One takes up to a thousand turns, so more would keep all else waiting.
+const SEARCHES_MAX: usize = 1;
+
 /// What a shard is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -76,6 +79,11 @@ impl Call {
             LIST => ListingStep::decode([first, second]).map(Call::List),
             _ => None,
         }
+    }
+
+    /// It searches for the largest items, in many turns.
+    pub fn is_search(&self) -> bool {
+        matches!(self, Call::Stats(Query { topic: Topic::BigKeys, rows: 1.. }))
     }
 
     /// The shards it goes to, out of `shards`.
@@ -163,6 +171,14 @@ pub struct Calls {
     pub todo: Vec<Todo>,
 }
 
+impl Calls {
+    /// Another one may be outstanding.
+    fn has_room(&self, call: &Call) -> bool {
+        let searches = self.pending.iter().filter(|pending| pending.call.is_search()).count();
+        self.pending.len() < PENDING_MAX && (searches < SEARCHES_MAX || !call.is_search())
+    }
+}
+
 /// Where the peers put what they have to say to one shard: which call, who, what.
 pub type Mailbox = Mutex<Vec<(Ticket, usize, Part)>>;
 
@@ -171,7 +187,7 @@ impl Core {
     /// then).
     pub fn start_call(&mut self, ticket: Ticket, call: Call, manner: Manner) -> bool {
         let words = call.encode();
-        if self.calls.pending.len() >= PENDING_MAX {
+        if !self.calls.has_room(&call) {
             return false;
         }
         if !self.out.all_have_room(Ask::Call(ticket, words).record_bytes()) {

@@ -27,6 +27,9 @@ impl Shard {
         let Some(mut queue) = self.inbound.answers[peer].take() else { return false };
         let mut busy = false;
         while let Some(answer) = wire::next_answer(&mut queue, peer) {
+            if !busy {
+                self.core.telemetry.hears_answers();
+            }
             busy = true;
             self.answer(peer, answer);
         }
@@ -98,7 +101,9 @@ impl Shard {
             Ask::Reserve(ticket, request, len) => {
                 let keys = &mut core.keyspace;
                 keys.counters.cmd_for_peers += 1;
+                let began_ns = core.telemetry.now_ns();
                 let result = keys.store.reserve(request.key, &request.write(), len, keys.now_s);
+                core.telemetry.looked_for_room(began_ns);
                 let Some(room) = core.out.answer_room(peer) else { return };
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
@@ -106,7 +111,9 @@ impl Shard {
             Ask::Grow(ticket, uploading, upload) => {
                 let (request, keys) = (uploading.request(), &mut core.keyspace);
                 let Some(room) = core.out.answer_room(peer) else { return };
+                let began_ns = core.telemetry.now_ns();
                 let result = keys.store.grow(upload, request.key, &request.write(), keys.now_s);
+                core.telemetry.looked_for_room(began_ns);
                 let len = wire::write_reserved(room, ticket, result);
                 core.out.answer_commit(peer, len);
             }
@@ -128,15 +135,18 @@ impl Shard {
     }
 
     /// Does this shard's part of the calls that have come; one whose answer finds no room, or that takes
-    /// several steps, goes on in the next turn.
+    /// several steps, goes on in the next turn. Searches, one of each shard, take their steps one after the other.
     pub(super) fn perform_calls(&mut self) {
+        let mut searches = false;
         for mut todo in std::mem::take(&mut self.core.calls.todo) {
             let own = todo.origin == self.core.id;
             if !own && self.core.out.answer_room(todo.origin).is_none() {
                 self.core.calls.todo.push(todo);
                 continue;
             }
-            if !self.is_prepared(&mut todo) {
+            let waits = searches && todo.call.is_search();
+            searches |= todo.call.is_search();
+            if waits || !self.is_prepared(&mut todo) {
                 self.core.calls.todo.push(todo);
                 continue;
             }

@@ -1,5 +1,5 @@
-//! Signs of life: each shard counts its turns where other threads can see it. A shard that works or waits in its ring turns at
-//! least once a millisecond; one that sleeps deep turns when its bell is rung. One whose count stands still after that is stuck.
+//! Signs of life: each shard counts its turns where other threads can see it. A shard that works turns all the time, and one that waits
+//! in its ring every few milliseconds (`park`); one that sleeps deep turns when its bell is rung. One whose count stands still after that is stuck.
 //!
 //! A turn costs it one load and one store on a cache line that nobody else writes and that is read every few seconds.
 

@@ -52,11 +52,12 @@ impl Store {
         if limit_bytes < least_bytes {
             return Err(LimitError::TooSmall { limit_bytes, least_bytes });
         }
-        if limit_bytes > most_bytes {
+        let pages = limit_bytes / page_bytes;
+        // Whole pages were reserved, so a part of one more is no more than that.
+        if pages * page_bytes > most_bytes {
             return Err(LimitError::TooLarge { limit_bytes, most_bytes });
         }
-        let pages = (limit_bytes / page_bytes) as u32;
-        self.slab.allow_pages(pages).map_err(|source| LimitError::Kernel { limit_bytes, source })
+        self.slab.allow_pages(pages as u32).map_err(|source| LimitError::Kernel { limit_bytes, source })
     }
 
     /// Works towards a limit that was lowered, by up to about `budget` evictions. True: there is more to do

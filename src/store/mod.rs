@@ -71,6 +71,7 @@ use ghost::Ghost;
 use item::{EXTRAS_MAX, HEADER_BYTES, state};
 use slab::{GHOST_PAGE, Slab, TABLE_PAGE};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use table::Table;
 use warm::Warmth;
 
@@ -121,6 +122,35 @@ pub struct StoreConfig {
     pub huge_pages: HugePages,
     /// Hashes the keys; the caller's `Key::hash` comes from (a clone of) it.
     pub hasher: Hasher,
+}
+
+impl StoreConfig {
+    /// The limits that [`Store::set_limit`] takes, in bytes; the upper ones as far as the kernel has had address space to reserve.
+    pub fn limits(&self) -> RangeInclusive<usize> {
+        let most = self.limit_max_bytes.min(PAGES_MAX * self.page_bytes()).min(self.granule_bytes() << 31);
+        least_bytes(self.page_bytes())..=most.max(self.limit_bytes)
+    }
+
+    /// The longest head of an item: all but its value.
+    fn head_bytes(&self) -> usize {
+        HEADER_BYTES + EXTRAS_MAX + self.key_len_max + 1
+    }
+
+    /// The page size: a power of two that gives about [`PAGES_AIMED_AT`] pages, or [`PAGES_AIMED_AT_SMALL`] where
+    /// these would be too small, or up to [`PAGES_MAX`] where they would be too large; each with room for two chunks of a head.
+    fn page_bytes(&self) -> usize {
+        let small = (self.limit_bytes / PAGES_AIMED_AT_SMALL).min(PAGE_BYTES_USUAL);
+        let aimed_at = (self.limit_bytes / PAGES_AIMED_AT).max(small).max(PAGE_BYTES_MIN);
+        let usual = (1usize << aimed_at.ilog2()).min(PAGE_BYTES_MAX);
+        let large = self.limit_bytes.div_ceil(PAGES_MAX).next_power_of_two();
+        usual.max(large).max((2 * self.head_bytes()).next_power_of_two())
+    }
+
+    /// What a location counts in: all of the limit can be named with 31 bits.
+    fn granule_bytes(&self) -> usize {
+        let len = self.limit_bytes / self.page_bytes() * self.page_bytes();
+        GRANULE_BYTES.max((len >> 31).next_power_of_two())
+    }
 }
 
 /// Why a store could not be set up.
@@ -184,18 +214,14 @@ impl Store {
     /// Reserves the memory and lays out the first pages. Touches little of it.
     pub fn new(config: &StoreConfig) -> Result<Store, StoreError> {
         let limit_bytes = config.limit_bytes;
-        let head_bytes = HEADER_BYTES + EXTRAS_MAX + config.key_len_max + 1;
-        let page_bytes = page_bytes(limit_bytes, head_bytes);
-        let least_bytes = least_bytes(page_bytes);
+        let (page_bytes, granule_bytes) = (config.page_bytes(), config.granule_bytes());
+        let (least_bytes, most_bytes) = config.limits().into_inner();
         if limit_bytes < least_bytes {
             return Err(StoreError::TooSmall { limit_bytes, least_bytes });
         }
-        let len = limit_bytes / page_bytes * page_bytes;
-        let granule_bytes = GRANULE_BYTES.max((len >> 31).next_power_of_two());
-        let len_max = config.limit_max_bytes.min(PAGES_MAX * page_bytes).min(granule_bytes << 31);
-        let len_max = len.max(len_max / page_bytes * page_bytes);
+        let [len, len_max] = [limit_bytes, most_bytes].map(|bytes| bytes / page_bytes * page_bytes);
         let smallest = (HEADER_BYTES + config.min_item_bytes).max(CHUNK_BYTES_MIN);
-        let largest = classes::chunk_max(page_bytes, head_bytes, granule_bytes);
+        let largest = classes::chunk_max(page_bytes, config.head_bytes(), granule_bytes);
         let classes = Classes::new(
             len / page_bytes,
             page_bytes,
@@ -433,16 +459,6 @@ impl Drop for Store {
             self.slab.arena.leak();
         }
     }
-}
-
-/// The page size for a limit: a power of two that gives about [`PAGES_AIMED_AT`] pages, or [`PAGES_AIMED_AT_SMALL`] where
-/// these would be too small, or up to [`PAGES_MAX`] where they would be too large; each with room for two chunks of
-/// `head_bytes`.
-fn page_bytes(limit_bytes: usize, head_bytes: usize) -> usize {
-    let small = (limit_bytes / PAGES_AIMED_AT_SMALL).min(PAGE_BYTES_USUAL);
-    let aimed_at = (limit_bytes / PAGES_AIMED_AT).max(small).max(PAGE_BYTES_MIN);
-    let usual = (1usize << aimed_at.ilog2()).min(PAGE_BYTES_MAX);
-    usual.max(limit_bytes.div_ceil(PAGES_MAX).next_power_of_two()).max((2 * head_bytes).next_power_of_two())
 }
 
 /// The smallest limit that works with pages of this size.

@@ -84,6 +84,16 @@ fn calls_of(group: &str) -> Vec<String> {
         .collect()
 }
 
+/// A directory below /run goes with its service, and all that is in it: so it is in nobody else's.
+#[test]
+fn no_service_takes_the_directory_of_another() {
+    let (service, template) = (text(SERVICES[0]), text(SERVICES[1]));
+    let (own, of_instance) = (words(&service, "RuntimeDirectory"), words(&template, "RuntimeDirectory"));
+    assert!(own.len() == 1 && of_instance.len() == 1, "{own:?}, {of_instance:?}");
+    assert!(of_instance[0].contains("%i"), "instances share {of_instance:?}");
+    assert!(!Path::new(of_instance[0]).starts_with(own[0]), "{of_instance:?} goes with {own:?}");
+}
+
 /// io_uring, the pinning of threads and the raising of limits stay allowed.
 #[test]
 fn the_filter_lets_the_server_work() {

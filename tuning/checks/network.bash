@@ -99,6 +99,8 @@ check_card() {
     receive_queues=$REPLY
     check_interrupts "$device" "$receive_queues"
     check_packet_steering "$device" "$receive_queues"
+    queues "$device" tx
+    check_sending "$device" "$REPLY"
 }
 
 # check_interrupts DEVICE QUEUES: whether the receive queues have different cores of the server.
@@ -144,6 +146,34 @@ check_packet_steering() {
             "tuning/packet-steering --cores $list $1"
     else
         good "$1, RPS" "$2 receive queues for ${#cores[@]} cores, $steered with RPS"
+    fi
+}
+
+# check_sending DEVICE QUEUES: XPS where there are several queues, so that each core of the server has one to send on.
+check_sending() {
+    local queue core without=()
+    declare -A has=()
+    if [ "$2" -le 1 ]; then
+        good "$1, XPS" "$2 queue to send on, so there is no choice"
+        return
+    fi
+    for ((queue = 0; queue < $2; queue++)); do
+        if ! text "sys/class/net/$1/queues/tx-$queue/xps_cpus" || [[ ! $REPLY =~ ^[0-9a-f,]+$ ]]; then
+            unknown "$1, XPS" "no mask of cores in /sys/class/net/$1/queues/tx-$queue/xps_cpus"
+            return
+        fi
+        cores_of_mask "$REPLY"
+        for core in $REPLY; do has[$core]=yes; done
+    done
+    for core in "${cores[@]}"; do
+        if [ -z "${has[$core]-}" ]; then without+=("$core"); fi
+    done
+    if [ ${#without[@]} -eq 0 ]; then
+        good "$1, XPS" "$2 queues to send on, one for each core of the server"
+    else
+        costs "$1, XPS" "$2 queues to send on, and ${#without[@]} of ${#cores[@]} cores of the server have none of their own" \
+            "each answer goes to any queue, whose lock and memory then change cores. Not measured here (kernel, networking/scaling.rst)" \
+            "tuning/packet-steering --cores $list $1"
     fi
 }
 

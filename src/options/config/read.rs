@@ -120,6 +120,13 @@ impl Source<'_> {
         });
         let Some((key, spec)) = found else { return Err(self.unknown(name, name, at)) };
         let words = words(key.form(), value.get_ref()).ok_or_else(|| self.refuse_value(key, at, value))?;
+        // A command line cannot have one, and the system would cut a path there.
+        if words.iter().any(|word| word.contains('\0')) {
+            let excerpt = self.excerpt_of(value);
+            return Err(
+                self.refuse(at, format!("{name} = {excerpt}: no value has a zero byte: leave it out"))
+            );
+        }
         let words = match (spec.takes.is_repetition(), words.first()) {
             (true, Some(count)) => vec![String::new(); count.parse().unwrap_or_default()],
             _ => words,

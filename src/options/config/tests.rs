@@ -194,6 +194,17 @@ fn what_is_no_toml_is_refused_with_its_line() {
 }
 
 #[test]
+fn no_text_has_a_zero_byte() {
+    for key in ["unix_socket", "pidfile", "auth_file", "user"] {
+        let (sentence, status) = refused("", &format!("port = 1\n{key} = \"/tmp/a\\u0000b\""));
+        let want = format!("x:2: {key} = \"/tmp/a\\u0000b\": no value has a zero byte: leave it out");
+        assert_eq!((sentence, status), (want, 1));
+    }
+    let (sentence, _) = refused("", "listen = ['a', \"b\\u0000\"]");
+    assert!(sentence.ends_with("no value has a zero byte: leave it out"), "{sentence}");
+}
+
+#[test]
 fn conflicts_name_the_lines_they_come_from() {
     let (sentence, status) = refused("", "\nmax_item_size = '1m'\nmemory_limit = 1");
     assert!(

@@ -21,11 +21,18 @@ pub(super) struct Receiving {
     request: OwnedRequest,
     owner: usize,
     state: State,
+    /// Nanoseconds that it took to have the memory, as much as there is of it.
+    room_ns: u64,
 }
 
 enum State {
-    /// The owner has been asked for memory for what is missing, so many bytes, or the first of it.
-    Asked(usize),
+    /// The owner has been asked for memory for what is missing, or the first of it.
+    Asked {
+        /// Bytes.
+        missing: usize,
+        /// When, in nanoseconds since the start.
+        since_ns: u64,
+    },
     /// There is memory for less than one receive could bring; the next turn gets more.
     Growing(Upload),
     /// The memory is being filled with what was received before it was there, or comes with other requests.
@@ -37,6 +44,9 @@ enum State {
 }
 
 impl State {
+    /// In place of one that is being changed.
+    const NOTHING: State = State::Asked { missing: 0, since_ns: 0 };
+
     /// Of an upload whose memory was made or grew.
     fn of(upload: Upload) -> State {
         if upload.room() < upload.remaining().min(DIRECT_BYTES_MAX) {
@@ -58,14 +68,14 @@ fn bad_data_words(form: &Form<'_>) -> &'static [u8] {
 }
 
 impl Receiving {
-    fn new(request: &KeyRequest<'_>, owner: usize, state: State) -> Box<Receiving> {
-        Box::new(Receiving { request: OwnedRequest::new(request), owner, state })
+    fn new(request: &KeyRequest<'_>, owner: usize, state: State, room_ns: u64) -> Box<Receiving> {
+        Box::new(Receiving { request: OwnedRequest::new(request), owner, state, room_ns })
     }
 
     /// Nothing can be done before more of it comes.
     pub(super) fn needs_input(&self) -> bool {
         match &self.state {
-            State::Asked(_) | State::Growing(_) => false,
+            State::Asked { .. } | State::Growing(_) => false,
             State::Filling(_) | State::Direct(_) => true,
             State::Full(_) => line_end_len(&self.request.borrow().form) > 0,
         }
@@ -74,7 +84,7 @@ impl Receiving {
     /// Bytes of the value that are not in its memory.
     fn missing(&self) -> usize {
         match &self.state {
-            State::Asked(missing) => *missing,
+            State::Asked { missing, .. } => *missing,
             State::Growing(upload) | State::Filling(upload) => upload.remaining(),
             State::Direct(direct) => direct.room().remaining(),
             State::Full(_) => 0,
@@ -84,7 +94,7 @@ impl Receiving {
     /// Gives the memory back. No direct receive may be in flight.
     pub(super) fn abandon(self, core: &mut Core) {
         let upload = match self.state {
-            State::Asked(_) => return,
+            State::Asked { .. } => return,
             State::Growing(upload) | State::Filling(upload) | State::Full(upload) => upload,
             State::Direct(direct) => direct.into_room(),
         };
@@ -127,7 +137,8 @@ impl Session {
                 return Step::stop(Stop::WaitShared);
             }
             self.note_owner(core, owner);
-            self.mode = Mode::Value(Receiving::new(request, owner, State::Asked(len)));
+            let asked = State::Asked { missing: len, since_ns: core.telemetry.now_ns() };
+            self.mode = Mode::Value(Receiving::new(request, owner, asked, 0));
             return Step { used: head_len, stop: Some(Stop::WaitOwn) };
         }
         // The reply is written before anything changes, so make sure it can be.
@@ -135,14 +146,31 @@ impl Session {
             return Step::stop(Stop::WaitOwn);
         }
         self.note_owner(core, owner);
-        let keys = &mut core.keyspace;
-        match keys.store.reserve(request.key, &request.write(), len, keys.now_s) {
+        let (began_ns, keys) = (core.telemetry.now_ns(), &mut core.keyspace);
+        let result = keys.store.reserve(request.key, &request.write(), len, keys.now_s);
+        let room_ns = core.telemetry.looked_for_room(began_ns);
+        match result {
             Ok(upload) => {
-                self.mode = Mode::Value(Receiving::new(request, owner, State::of(upload)));
+                let receiving = Receiving::new(request, owner, State::of(upload), room_ns);
+                self.mode = Mode::Value(receiving);
             }
-            Err(reason) => self.refuse(core, request, reason, len),
+            Err(reason) => self.refuse_here(core, request, reason, len, room_ns),
         }
         Step::on(head_len)
+    }
+
+    /// [`refuse`](Self::refuse) for a key of this shard, after having looked for memory for so long.
+    fn refuse_here(
+        &mut self,
+        core: &mut Core,
+        request: &KeyRequest<'_>,
+        reason: Refusal,
+        missing: usize,
+        room_ns: u64,
+    ) {
+        core.telemetry.goes_on(room_ns);
+        self.refuse(core, request, reason, missing);
+        self.ran(core, request, self.rest_len);
     }
 
     /// There is no memory for the value: say so and throw the bytes away that are still to come.
@@ -162,16 +190,25 @@ impl Session {
 
     /// The owner's answer to the question for memory.
     pub fn reserved(&mut self, core: &mut Core, result: Result<Upload, Refusal>) {
-        match (std::mem::take(&mut self.mode), result) {
-            (Mode::Value(mut receiving), Ok(upload)) => {
+        let mut receiving = match std::mem::take(&mut self.mode) {
+            Mode::Value(receiving) => receiving,
+            // Not reached: a session leaves this mode only by this answer or by its end, which changes its generation.
+            mode => return self.mode = mode,
+        };
+        if let State::Asked { since_ns, .. } = receiving.state {
+            receiving.room_ns += core.telemetry.now_ns().saturating_sub(since_ns);
+        }
+        match result {
+            Ok(upload) => {
                 receiving.state = State::of(upload);
                 self.mode = Mode::Value(receiving);
             }
-            (Mode::Value(receiving), Err(reason)) => {
-                self.refuse(core, &receiving.request.borrow(), reason, receiving.missing());
+            Err(reason) => {
+                let (request, missing) = (receiving.request.borrow(), receiving.missing());
+                let sent = core.telemetry.sent(&request).after(receiving.room_ns);
+                self.refuse(core, &request, reason, missing);
+                core.telemetry.came_back(&sent, core.keyspace.journal.asker_fd);
             }
-            // Not reached: a session leaves this mode only by this answer or by its end, which changes its generation.
-            (mode, _) => self.mode = mode,
         }
     }
 
@@ -190,7 +227,7 @@ impl Session {
         if !self.input.is_empty() {
             return None;
         }
-        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked(0)) {
+        receiving.state = match std::mem::replace(&mut receiving.state, State::NOTHING) {
             State::Filling(upload) => State::Direct(DirectReceive::new(upload)),
             state => state,
         };
@@ -203,7 +240,7 @@ impl Session {
     /// The direct receive has ended after `len` bytes.
     pub fn filled(&mut self, len: usize) {
         let Mode::Value(receiving) = &mut self.mode else { return };
-        receiving.state = match std::mem::replace(&mut receiving.state, State::Asked(0)) {
+        receiving.state = match std::mem::replace(&mut receiving.state, State::NOTHING) {
             State::Direct(mut direct) => {
                 direct.ended(len);
                 if direct.room().remaining() == 0 {
@@ -223,11 +260,14 @@ impl Session {
         let Mode::Value(mut receiving) = std::mem::take(&mut self.mode) else { return Step::on(0) };
         let line_end_len = line_end_len(&receiving.request.borrow().form);
         match receiving.state {
-            State::Asked(_) => {
+            State::Asked { .. } => {
                 self.mode = Mode::Value(receiving);
                 Step::stop(Stop::WaitOwn)
             }
-            State::Growing(upload) => self.grow(core, receiving.request, receiving.owner, upload),
+            State::Growing(upload) => {
+                let Receiving { request, owner, room_ns, .. } = *receiving;
+                self.grow(core, request, owner, room_ns, upload)
+            }
             State::Filling(mut upload) => {
                 let n = upload.write(rest);
                 receiving.state = if upload.remaining() == 0 {
@@ -247,7 +287,8 @@ impl Session {
             }
             State::Full(upload) if rest.len() >= line_end_len && !self.must_wait(core) => {
                 let well_ended = matches!(&rest[..line_end_len], b"" | b"\r\n");
-                self.finish_value(core, receiving.request, receiving.owner, upload, well_ended);
+                let Receiving { request, owner, room_ns, .. } = *receiving;
+                self.finish_value(core, request, owner, room_ns, upload, well_ended);
                 Step::on(line_end_len)
             }
             State::Full(upload) => {
@@ -259,18 +300,31 @@ impl Session {
     }
 
     /// Gets a few chunks more for a value, and others their turn before the next ones.
-    fn grow(&mut self, core: &mut Core, owned: OwnedRequest, owner: usize, upload: Upload) -> Step {
+    fn grow(
+        &mut self,
+        core: &mut Core,
+        owned: OwnedRequest,
+        owner: usize,
+        room_ns: u64,
+        upload: Upload,
+    ) -> Step {
         let missing = upload.remaining();
         let request = owned.borrow();
         if owner != core.id {
-            self.mode = Mode::Value(Receiving::new(&request, owner, State::Asked(missing)));
+            let asked = State::Asked { missing, since_ns: core.telemetry.now_ns() };
+            self.mode = Mode::Value(Receiving::new(&request, owner, asked, room_ns));
             core.out.ask_surely(owner, Ask::Grow(self.next_ticket(), Uploading::Sent(owned), upload));
             return Step::stop(Stop::WaitOwn);
         }
-        let keys = &mut core.keyspace;
-        match keys.store.grow(upload, request.key, &request.write(), keys.now_s) {
-            Ok(upload) => self.mode = Mode::Value(Receiving::new(&request, owner, State::of(upload))),
-            Err(reason) => self.refuse(core, &request, reason, missing),
+        let (began_ns, keys) = (core.telemetry.now_ns(), &mut core.keyspace);
+        let result = keys.store.grow(upload, request.key, &request.write(), keys.now_s);
+        let room_ns = room_ns + core.telemetry.looked_for_room(began_ns);
+        match result {
+            Ok(upload) => {
+                let receiving = Receiving::new(&request, owner, State::of(upload), room_ns);
+                self.mode = Mode::Value(receiving);
+            }
+            Err(reason) => self.refuse_here(core, &request, reason, missing, room_ns),
         }
         Step::stop(Stop::Yield)
     }
@@ -280,6 +334,7 @@ impl Session {
         core: &mut Core,
         owned: OwnedRequest,
         owner: usize,
+        room_ns: u64,
         upload: Upload,
         well_ended: bool,
     ) {
@@ -289,13 +344,13 @@ impl Session {
             self.slots.push(bad_data_words(&request.form), None);
             self.drain_slots(core);
         } else if owner == core.id {
-            core.telemetry.begins();
+            core.telemetry.goes_on(room_ns);
             let len = commit(&mut core.keyspace, &request, upload, &mut core.scratch);
             self.push_scratch(core, len);
             self.ran(core, &request, self.rest_len);
         } else {
             let ticket = self.next_ticket();
-            let sent = core.telemetry.sent(&request);
+            let sent = core.telemetry.sent(&request).after(room_ns);
             self.slots.open(sent);
             core.commit_at(owner, ticket, owned, upload);
         }

@@ -129,6 +129,9 @@ impl HotKeys {
 
     /// The `most` keys with the highest rates, highest first.
     pub fn top(&mut self, most: usize, now_ns: u64) -> Vec<HotKey> {
+        if most == 0 {
+            return Vec::new(); // every report asks, most for none
+        }
         self.fade(now_ns);
         let places = self.places.iter().flatten().zip(self.keys.iter().flatten());
         let mut top: Vec<_> = places.filter(|(place, _)| place.count - place.over >= COUNT_MIN).collect();

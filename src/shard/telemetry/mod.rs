@@ -5,7 +5,8 @@
 //! is fixed memory of one shard; reports take copies ([`super::report`]) and `operate::stats` merges them.
 //!
 //! A request is timed where it arrived, from when it has been parsed to when its answer is written, and if it was sent to the shard
-//! of its key, to when the answer has come back. Its key is noted where it lives. So each shard counts both kinds with
+//! of its key, to when the answer has come back. A large value is asked room for first and stored later; both count, and what the client
+//! takes in between does not. Its key is noted where it lives. So each shard counts both kinds with
 //! one sampler: requests that arrive, and asks of its peers. (Largest keys need none of this: `Store::walk_largest` asks
 //! the store.)
 
@@ -62,6 +63,12 @@ impl SentAway {
         key_is_cut: false,
         key: [0; SENT_KEY_MAX],
     };
+
+    /// It took so many nanoseconds before it was sent.
+    pub fn after(self, ns: u64) -> SentAway {
+        let began_ns = if self.began_ns > 0 { self.began_ns.saturating_sub(ns).max(1) } else { 0 };
+        SentAway { began_ns, ..self }
+    }
 }
 
 /// See the module comment. Times are nanoseconds since the start.
@@ -70,6 +77,8 @@ pub struct Telemetry {
     /// When this turn began.
     turn_ns: u64,
     turn_s: u64,
+    /// When the answers that are being heard had come, if there is a slow log.
+    heard_ns: u64,
     sampler: Sampler,
     /// The request that runs, if it is a sample.
     timed: Option<Timed>,
@@ -91,6 +100,7 @@ impl Telemetry {
             started,
             turn_ns: now_ns,
             turn_s: 0,
+            heard_ns: now_ns,
             sampler: Sampler::default(),
             timed: None,
             attends: !slow.is_zero(),
@@ -135,6 +145,23 @@ impl Telemetry {
         let began_ns = self.now_ns();
         self.timed = Some(Timed { began_ns, weight: self.sampler.draw(began_ns) });
         self.attends = true;
+    }
+
+    /// Room for a large value has been looked for here since `began_ns`. Returns how long that took: it is time of that request, wherever
+    /// it is timed, and of none that run around it.
+    pub fn looked_for_room(&mut self, began_ns: u64) -> u64 {
+        let took_ns = self.now_ns().saturating_sub(began_ns);
+        self.slow_log.leave_out(took_ns);
+        took_ns
+    }
+
+    /// A request is about to run here that has taken `before_ns` already.
+    pub fn goes_on(&mut self, before_ns: u64) {
+        self.begins();
+        if let Some(timed) = &mut self.timed {
+            timed.began_ns = timed.began_ns.saturating_sub(before_ns);
+        }
+        self.slow_log.take_in(before_ns);
     }
 
     /// The request that has run is of interest: [`ran`](Self::ran) must follow.
@@ -213,6 +240,13 @@ impl Telemetry {
         }
     }
 
+    /// Answers of a peer are about to be heard: one look at the clock for all of them.
+    pub fn hears_answers(&mut self) {
+        if self.slow_log.is_on() {
+            self.heard_ns = self.now_ns();
+        }
+    }
+
     /// Its answer has come, for the connection of `fd`.
     #[inline]
     pub fn came_back(&mut self, sent: &SentAway, fd: RawFd) {
@@ -222,7 +256,7 @@ impl Telemetry {
     }
 
     fn note_back(&mut self, sent: &SentAway, fd: RawFd) {
-        let now_ns = if sent.weight > 0 { self.now_ns() } else { self.turn_ns };
+        let now_ns = if sent.weight > 0 { self.now_ns() } else { self.heard_ns };
         let ns = now_ns.saturating_sub(sent.began_ns);
         if sent.weight > 0 {
             self.latency.record(sent.class, ns, sent.weight);
@@ -251,4 +285,42 @@ impl Telemetry {
 /// Who is at the other end, if it is known which connection it was.
 fn peer_of_known(fd: RawFd) -> Peer {
     if fd < 0 { Peer::Gone } else { peer_of(fd) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::request::{Form, Op};
+
+    /// What is no sample is judged by when its answer came, not by when the turn began in which it is heard.
+    #[test]
+    fn an_answer_is_late_by_the_turn_it_is_heard_in() {
+        const SLOW: Duration = Duration::from_secs(10);
+        let key = Key { bytes: b"a", hash: 1 };
+        let request = KeyRequest {
+            op: Op::Get,
+            form: Form::Classic { noreply: false },
+            key,
+            value: &[],
+            value_len: 0,
+            flags: 0,
+            expires_s: 0,
+            number: 0,
+        };
+        let mut telemetry = Telemetry::new(Instant::now(), SLOW);
+        telemetry.turn_begins(telemetry.started.elapsed());
+        let unsampled = |telemetry: &mut Telemetry| {
+            let sent = (0..100_000).map(|_| telemetry.sent(&request)).find(|sent| sent.weight == 0);
+            sent.expect("a load at which not everything is a sample")
+        };
+        let sent = unsampled(&mut telemetry);
+        telemetry.hears_answers();
+        telemetry.came_back(&sent, -1);
+        let fast = telemetry.slow_log.seen();
+        let sent = unsampled(&mut telemetry);
+        telemetry.started -= SLOW;
+        telemetry.hears_answers();
+        telemetry.came_back(&sent, -1);
+        assert_eq!((fast, telemetry.slow_log.seen()), (0, 1));
+    }
 }

@@ -5,7 +5,9 @@
 //! stretch that was short enough held no slow request. Of one that was not, the last request is noted, with the time of the whole and
 //! the number of requests among which the slow one is: 1 for a client that waits for its answers. Then, for
 //! [`CLOSE_NS`], the clock is looked at behind each request, so what is slow again is told exactly. A request that went to
-//! another shard carries the time at which its turn began, and is judged when its answer comes.
+//! another shard carries the time at which its turn began, and is judged when its answer comes, by one look for all that have come.
+//! What making room for a large value took is left out of the stretches then, and is taken into the one in which the value is
+//! stored.
 
 use super::key_copy::KeyCopy;
 use super::latency::Class;
@@ -94,6 +96,16 @@ impl SlowLog {
         self.unlooked += 1;
         self.last = class;
         ends_batch || self.unlooked >= STRETCH_MAX || self.looked_ns < self.close_until_ns
+    }
+
+    /// So much of the time since the last look was that of a request which is judged later.
+    pub fn leave_out(&mut self, ns: u64) {
+        self.looked_ns += ns;
+    }
+
+    /// The request that runs now took so much time before.
+    pub fn take_in(&mut self, ns: u64) {
+        self.looked_ns = self.looked_ns.saturating_sub(ns);
     }
 
     /// Requests have been run and not been judged.
@@ -196,6 +208,19 @@ mod tests {
         }
         let exact = |n| (n, SLOW_NS, 1, Class::Set);
         assert_eq!(found, [(15, SLOW_NS + 15_000, 16, Class::Set), exact(19), exact(3)]);
+    }
+
+    #[test]
+    fn time_counts_for_the_request_that_it_was_taken_for() {
+        let mut log = SlowLog::new(1_000);
+        log.turn_begins(5_000);
+        log.leave_out(2_000);
+        assert!(log.ran(Class::Get, true));
+        assert_eq!(log.look(7_010), None, "10 ns of its own");
+        log.turn_begins(9_000);
+        log.take_in(2_000);
+        assert!(log.ran(Class::Set, true));
+        assert_eq!(log.look(9_010), Some((2_010, 1, Class::Set)));
     }
 
     #[test]

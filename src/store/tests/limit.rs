@@ -46,6 +46,23 @@ fn what_a_limit_may_be() {
     assert_eq!(most.slab.arena.reserved(), PAGES_MAX * PAGE_BYTES_MIN, "bounded by the number of pages");
 }
 
+/// A limit of the start that is no whole number of pages is one to come back to.
+#[test]
+fn limits_are_told_before_there_is_a_store() {
+    const LIMIT_BYTES: usize = (64 << 20) / 3;
+    for limit_max_bytes in [LIMIT_BYTES, 2 * LIMIT_BYTES] {
+        let config = StoreConfig { limit_max_bytes, ..config(LIMIT_BYTES) };
+        let (least_bytes, most_bytes) = config.limits().into_inner();
+        let mut store = Store::new(&config).unwrap();
+        assert_eq!(most_bytes, limit_max_bytes);
+        for limit_bytes in [least_bytes, most_bytes, LIMIT_BYTES] {
+            store.set_limit(limit_bytes).unwrap();
+        }
+        assert!(store.set_limit(least_bytes - 1).is_err());
+        assert!(store.set_limit(most_bytes + store.footprint().page_bytes).is_err());
+    }
+}
+
 #[test]
 fn a_raised_limit_is_filled_and_a_lowered_one_keeps_the_warm() {
     let mut store = Store::new(&StoreConfig { limit_max_bytes: 8 << 20, ..config(2 << 20) }).unwrap();
