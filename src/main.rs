@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::probe;
 use ringcached::operate::config::Source;
@@ -22,6 +22,7 @@ use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{addresses, daemon, limits, memory, portfile, privileges};
 use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
+use ringcached::shard::clock::Clock;
 use ringcached::shard::live::Live;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
@@ -251,7 +252,7 @@ fn settings(
         shutdown: signals::stop_this_process,
         nodes,
         ring_failed,
-        started: Instant::now(),
+        clock: Clock::system(),
         live: live.clone(),
         stopping: AtomicBool::new(false),
         report: {

@@ -9,7 +9,7 @@ use crate::net::listener::{
 };
 use crate::net::passed::{PassedSockets, Place};
 use crate::options::{Listen, ListenAddress, Options, Partition, Steer};
-use crate::shard::start::ShardSockets;
+use crate::shard::parts::ShardSockets;
 use crate::shard::steering;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};

@@ -7,12 +7,11 @@ use super::datagrams::Datagrams;
 use super::prefixes::PrefixCounts;
 use super::snapshot::{ConnReport, Query, Snapshot, Topic};
 use super::upkeep::STORE_STEP;
-use crate::net::Listener;
-use crate::net::{DatagramSocket, listener};
+use crate::net::{DatagramSocket, Kernel, Listener, listener};
 use crate::store::{LargestWalk, LimitError};
 use std::os::fd::AsRawFd;
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// A step towards what a call needs; true when all is there. Only the search for the largest items takes several.
     pub(super) fn is_prepared(&mut self, todo: &mut Todo) -> bool {
         let Call::Stats(Query { topic: Topic::BigKeys, rows: rows @ 1.. }) = todo.call else { return true };

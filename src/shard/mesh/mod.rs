@@ -67,13 +67,14 @@ pub struct Inbound {
     pub answers: Vec<Option<Consumer>>,
 }
 
-/// Connects `shards` shards with each other, for replies of up to `words_max` bytes beside a value.
-pub fn connect(shards: usize, words_max: usize) -> Vec<(Outbound, Inbound)> {
+/// Connects `shards` shards with each other by queues of `queue_bytes` each ([`queue_bytes`]), for replies of up to `words_max`
+/// bytes beside a value.
+pub fn connect(shards: usize, words_max: usize, queue_bytes: usize) -> Vec<(Outbound, Inbound)> {
     fn empty<T>(len: usize) -> Vec<Option<T>> {
         (0..len).map(|_| None).collect()
     }
     let copy_max = copy_max(shards);
-    let (queue_bytes, record_max) = (queue_bytes(shards, words_max), record_max(words_max, copy_max));
+    let record_max = record_max(words_max, copy_max);
     let mut ends: Vec<_> = (0..shards)
         .map(|_| {
             (
@@ -232,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_late_ask_goes_before_newer_ones_and_none_is_lost() {
-        let mut ends = connect(2, words_max(250));
+        let words_max = words_max(250);
+        let mut ends = connect(2, words_max, queue_bytes(2, words_max));
         let (mut out, _) = ends.remove(0);
         let mut inbound = ends.remove(0).1;
         let call = |n| Ask::Call(wire::Ticket::default(), [n, 0, 0]);

@@ -15,6 +15,7 @@ pub mod latency;
 pub mod sampler;
 pub mod slow_log;
 
+use super::clock::Clock;
 use super::request::KeyRequest;
 use crate::net::listener::{Peer, peer_of};
 use crate::store::Key;
@@ -24,7 +25,7 @@ use latency::{Class, Latency};
 use sampler::Sampler;
 use slow_log::{SlowLog, SlowRequest};
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Bytes of a key that are kept while it is on another shard: as many as make a reply slot no larger.
 const SENT_KEY_MAX: usize = 32;
@@ -66,7 +67,7 @@ impl SentAway {
 
 /// See the module comment. Times are nanoseconds since the start.
 pub struct Telemetry {
-    started: Instant,
+    clock: Clock,
     /// When this turn began.
     turn_ns: u64,
     turn_s: u64,
@@ -85,10 +86,10 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Nothing seen yet; `slow` is the service time from which a request is slow, 0 for none.
-    pub fn new(started: Instant, slow: Duration) -> Telemetry {
-        let now_ns = started.elapsed().as_nanos() as u64;
+    pub fn new(clock: Clock, slow: Duration) -> Telemetry {
+        let now_ns = clock.now().as_nanos() as u64;
         Telemetry {
-            started,
+            clock,
             turn_ns: now_ns,
             turn_s: 0,
             sampler: Sampler::default(),
@@ -102,7 +103,7 @@ impl Telemetry {
 
     /// Nanoseconds since the start.
     pub fn now_ns(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+        self.clock.now().as_nanos() as u64
     }
 
     /// A turn begins, so much time after the start.

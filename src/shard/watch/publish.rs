@@ -1,7 +1,7 @@
 //! A shard's part in `watch`: follow what is wanted, hand over what was written, send what has come for its own watchers.
 
 use super::event::Event;
-use crate::net::listener;
+use crate::net::{Kernel, listener};
 use crate::protocol::WatchKind;
 use crate::shard::Shard;
 use crate::shard::conn::Life;
@@ -34,7 +34,7 @@ impl Keyspace {
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Learns what is watched, and goes on with its own watchers that lines have come for; at the start of a turn.
     pub(in crate::shard) fn follow_watchers(&mut self) {
         let Keyspace { journal, store, .. } = &mut self.core.keyspace;
