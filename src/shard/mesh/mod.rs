@@ -8,13 +8,16 @@
 //! asks as there are pins and uploads, and connections on the move.
 
 pub mod held;
+mod parked;
 pub mod queue;
+mod sync;
 pub mod wire;
+
+pub use parked::Parked;
 
 use super::execute::VALUE_COPY_MAX;
 use queue::{Consumer, Producer, queue};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use wire::{Ask, record_max};
 
 /// Up to this many shards, queues are large; beyond, there are so many of them that each has to be small.
@@ -145,8 +148,7 @@ impl Outbound {
         if !shown {
             return;
         }
-        // Pairs with the fence in `Parked::announce`: either the peer sees our records or we see it asleep.
-        fence(Ordering::SeqCst);
+        parked.shown();
         for (to, peer) in self.peers.iter().enumerate() {
             if peer.as_ref().is_some_and(|peer| peer.shown) && parked.take(to) {
                 wake(to);
@@ -182,35 +184,6 @@ impl Inbound {
     /// Gives the room of what was read back to the peers.
     pub fn publish(&mut self) {
         self.asks.iter_mut().chain(&mut self.answers).flatten().for_each(Consumer::publish);
-    }
-}
-
-#[repr(align(128))]
-struct Flag(AtomicBool);
-
-/// Which shards sleep and want to be woken.
-pub struct Parked(Box<[Flag]>);
-
-impl Parked {
-    /// Nobody sleeps.
-    pub fn new(shards: usize) -> Parked {
-        Parked((0..shards).map(|_| Flag(AtomicBool::new(false))).collect())
-    }
-
-    /// Shard `id` is about to sleep. It must look at its queues once more after this.
-    pub fn announce(&self, id: usize) {
-        self.0[id].0.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Shard `id` is awake.
-    pub fn awake(&self, id: usize) {
-        self.0[id].0.store(false, Ordering::Relaxed);
-    }
-
-    /// True once for a sleeping shard: the caller then wakes it, the others need not.
-    pub fn take(&self, id: usize) -> bool {
-        self.0[id].0.load(Ordering::Relaxed) && self.0[id].0.swap(false, Ordering::Relaxed)
     }
 }
 

@@ -7,7 +7,6 @@ use crate::shard::Shard;
 use crate::shard::conn::Life;
 use crate::shard::keyspace::Keyspace;
 use std::os::fd::RawFd;
-use std::sync::atomic::{Ordering, fence};
 
 impl Keyspace {
     /// Logs an event that somebody wants.
@@ -65,8 +64,7 @@ impl<K: Kernel> Shard<K> {
         keys.journal.lines.ends.clear();
         keys.counters.log_watcher_sent += delivered.sent;
         keys.counters.log_watcher_skipped += delivered.skipped;
-        // Pairs with the fence in `Parked::announce`: either the peer sees the news or we see it asleep.
-        fence(Ordering::SeqCst);
+        self.common.parked.shown();
         for shard in delivered.to_wake {
             if shard != self.core.id && self.common.parked.take(shard) {
                 self.ring.wake(self.common.ring_fd(shard));
