@@ -94,3 +94,15 @@ pub struct Shard<K: Kernel = Ring> {
     /// Buffers of this shard, from its plan.
     buffer_bytes: usize,
 }
+
+impl<K: Kernel> Shard<K> {
+    /// What its connections work with, to look at.
+    pub fn core(&self) -> &core::Core {
+        &self.core
+    }
+
+    /// Its connections.
+    pub fn connections(&self) -> usize {
+        self.conns.count()
+    }
+}
