@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::passed::PassedError;
 use ringcached::net::probe;
@@ -23,6 +23,7 @@ use ringcached::operate::users::{Users, UsersError};
 use ringcached::operate::{addresses, admin, daemon, limits, memory, portfile, privileges};
 use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
+use ringcached::shard::clock::Clock;
 use ringcached::shard::live::Live;
 use ringcached::shard::nodes::Nodes;
 use ringcached::shard::plan::Plan;
@@ -258,7 +259,7 @@ fn settings(
         shutdown: signals::stop_this_process,
         nodes,
         ring_failed,
-        started: Instant::now(),
+        clock: Clock::system(),
         live,
         stopping: AtomicBool::new(false),
         report: Box::new(move |query, shards| reporter.render(query, shards)),

@@ -10,11 +10,11 @@
 //! that datagram is touched.
 #![allow(unsafe_code)]
 
+use super::kernel::Kernel;
 use super::listener::ListenError;
 use super::outbox::Send;
 use super::receive::ReceiveBuffers;
 use crate::options::Protocol;
-use io_uring::Submitter;
 use io_uring::types::RecvMsgOut;
 use socket2::{Domain, Socket, Type};
 use std::io;
@@ -141,12 +141,12 @@ pub struct DatagramBuffers {
 impl DatagramBuffers {
     /// # Errors
     /// ENOMEM from mmap or RLIMIT_MEMLOCK.
-    pub fn new(submitter: &Submitter<'_>) -> io::Result<DatagramBuffers> {
+    pub fn new(kernel: &mut impl Kernel) -> io::Result<DatagramBuffers> {
         // SAFETY: a plain C structure for which all-zero bytes are a value.
         let mut shape: Box<libc::msghdr> = Box::new(unsafe { std::mem::zeroed() });
         shape.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
         Ok(DatagramBuffers {
-            buffers: ReceiveBuffers::new(submitter, GROUP, UNDER_WAY_MAX, BUFFER_BYTES, 0)?,
+            buffers: ReceiveBuffers::new(kernel, GROUP, UNDER_WAY_MAX, BUFFER_BYTES, 0)?,
             shape,
             places: (0..UNDER_WAY_MAX).map(|_| Place::new()).collect(),
             held: 0,
@@ -283,10 +283,10 @@ mod tests {
     impl Pair {
         fn new(address: &str) -> Pair {
             let bell = Arc::new(Doorbell::new().expect("an eventfd"));
-            let ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
+            let mut ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
             let address = address.parse().expect("an address");
-            let buffers = DatagramBuffers::new(&ring.submitter()).expect("buffers");
-            let streams = StreamBuffers::new(&ring.submitter(), 1 << 16).expect("buffers");
+            let buffers = DatagramBuffers::new(&mut ring).expect("buffers");
+            let streams = StreamBuffers::new(&mut ring, 1 << 16).expect("buffers");
             let (port, mut sockets) = listen_udp(address, 0, 1, Protocol::Auto).expect("a free port");
             let client = UdpSocket::bind((address, 0)).expect("a client");
             client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");

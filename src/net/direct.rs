@@ -37,7 +37,8 @@ const LOW_WATER_MIN: usize = 64 * 1024;
 
 /// What the kernel is given. The header and its pieces live in the [`DirectReceive`] until completion.
 pub struct Fill {
-    pub(super) header: *mut libc::msghdr,
+    /// Where the bytes go.
+    pub header: *mut libc::msghdr,
     /// Bytes it could take.
     asked: usize,
     /// Nothing is there yet as far as is known: wait before the first try.

@@ -1,6 +1,6 @@
 //! Everything that touches the kernel for a request: one io_uring per shard and the memory it works on.
 //!
-//! * [`ring`]: the data ring, its submissions and completions, turned into [`Event`]s.
+//! * [`kernel`]: what a shard asks for and hears, as [`Event`]s; [`ring`] is the data ring, its submissions and completions.
 //! * [`receive`]: the provided-buffer ring, so that an idle connection holds no buffer.
 //! * [`stream_buffers`]: those of connections, filled piece by piece.
 //! * [`direct`]: a receive straight into memory reserved for a value.
@@ -22,6 +22,7 @@ pub mod bpf;
 pub mod datagrams;
 pub mod direct;
 pub mod doorbell;
+pub mod kernel;
 pub mod listener;
 pub mod outbox;
 pub mod passed;
@@ -35,7 +36,8 @@ pub use blocks::BlockPool;
 pub use datagrams::{DatagramBuffers, DatagramSocket};
 pub use direct::{DirectReceive, StableRoom};
 pub use doorbell::Doorbell;
+pub use kernel::{Event, Kernel};
 pub use listener::Listener;
 pub use outbox::{Outbox, StableBytes};
-pub use ring::{Event, Ring, RingConfig};
+pub use ring::{Ring, RingConfig};
 pub use stream_buffers::{Piece, StreamBuffers};

@@ -62,7 +62,7 @@ pub fn kernel() -> Result<(), Missing> {
         return Err(Missing::Kernel(release));
     }
     let bell = Arc::new(Doorbell::new().map_err(other("an eventfd"))?);
-    let ring = Ring::new(RingConfig { submissions: 8, completions: 32 }, bell).map_err(explain)?;
+    let mut ring = Ring::new(RingConfig { submissions: 8, completions: 32 }, bell).map_err(explain)?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe).map_err(other("io_uring's probe"))?;
     let needed = [
@@ -79,7 +79,7 @@ pub fn kernel() -> Result<(), Missing> {
     if let Some((_, name)) = needed.iter().find(|(code, _)| !probe.is_supported(*code)) {
         return Err(Missing::Operation(name));
     }
-    let buffers = ReceiveBuffers::new(&ring.submitter(), GROUP, 8, 4096, 0);
+    let buffers = ReceiveBuffers::new(&mut ring, GROUP, 8, 4096, 0);
     buffers.map(drop).map_err(other("a ring of provided buffers"))
 }
 

@@ -5,8 +5,9 @@
 //! Invariant: every buffer id is either in the ring (the kernel's) or in the hands of the turn (ours), never both.
 #![allow(unsafe_code)]
 
+use super::kernel::Kernel;
 use super::region::Region;
-use io_uring::{Submitter, types::BufRingEntry};
+use io_uring::types::BufRingEntry;
 use std::io;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -29,7 +30,7 @@ impl ReceiveBuffers {
     /// # Errors
     /// ENOMEM from mmap or RLIMIT_MEMLOCK, EINVAL from a kernel without provided-buffer rings (before 5.19) or these flags.
     pub fn new(
-        submitter: &Submitter<'_>,
+        kernel: &mut impl Kernel,
         group: u16,
         count: u16,
         size: u32,
@@ -38,9 +39,9 @@ impl ReceiveBuffers {
         assert!(count.is_power_of_two() && count <= 32_768);
         let entries = Region::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let bytes = Region::new(usize::from(count) * size as usize)?;
-        let address = entries.at(0, 0) as u64;
+        let first = entries.at(0, 0).cast::<BufRingEntry>();
         // SAFETY: the entries are page aligned, `count` long, and outlive the ring: the shard drops its ring first.
-        unsafe { submitter.register_buf_ring_with_flags(address, count, group, flags)? };
+        unsafe { kernel.lend_buffers(first, count, group, flags)? };
         let mut buffers = ReceiveBuffers { entries, bytes, count, size, tail: 0 };
         for id in 0..count {
             buffers.recycle(id);

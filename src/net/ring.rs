@@ -6,11 +6,13 @@
 #![allow(unsafe_code)]
 
 use super::datagrams::{self, DatagramBuffers};
-use super::direct::Fill;
+use super::direct::{self, Fill};
 use super::doorbell::Doorbell;
+use super::kernel::{EVENTS_MAX, Event, Kernel, RECEIVE_ONCE_BYTES};
 use super::outbox::Send;
 use super::receive;
-use super::stream_buffers::{Piece, StreamBuffers};
+use super::stream_buffers::StreamBuffers;
+use io_uring::types::BufRingEntry;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
 use std::io;
@@ -25,39 +27,6 @@ pub struct RingConfig {
     pub submissions: u32,
     /// Completion entries, a power of two, several times the submissions: a multishot receive posts many.
     pub completions: u32,
-}
-
-/// Completions taken from the ring in one turn.
-pub const EVENTS_MAX: usize = 1024;
-
-/// The most that a receive that is not multishot brings.
-pub const RECEIVE_ONCE_BYTES: u32 = 4096;
-
-/// What a completion says. The fields are named in the variants' sentences.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
-pub enum Event {
-    /// A connection was accepted on listener `listener`. `armed`: the multishot accept goes on.
-    Accepted { listener: u32, fd: RawFd, armed: bool },
-    /// The multishot accept ended with this errno (EMFILE, ECANCELED ...).
-    AcceptEnded { listener: u32, errno: i32 },
-    /// Bytes for connection `conn`. `armed`: the multishot receive goes on.
-    Received { conn: u32, piece: Piece, armed: bool },
-    /// The receive ended: errno 0 is the peer's end of stream, ENOBUFS no buffer, ECANCELED our own wish.
-    ReceiveEnded { conn: u32, errno: i32 },
-    /// A direct receive ended: bytes received, 0 at the peer's end of stream, or a negative errno.
-    Filled { conn: u32, result: i32 },
-    /// A datagram came in on socket `socket`; it and what the kernel says about it are the first `len` bytes of buffer
-    /// `buffer` of [`DatagramBuffers`]. `armed`: the multishot receive goes on.
-    DatagramReceived { socket: u32, buffer: u16, len: u32, armed: bool },
-    /// The receive of datagrams ended: ENOBUFS no buffer, ECANCELED our own wish.
-    DatagramsEnded { socket: u32, errno: i32 },
-    /// A send ended: bytes taken, or a negative errno.
-    Sent { conn: u32, result: i32 },
-    /// Memory was touched, or there was none; or the kernel does not know how.
-    Populated { knows_how: bool },
-    /// A peer shard has put something into the mesh.
-    Woken,
 }
 
 /// Kinds of operations, the top byte of the user data.
@@ -115,16 +84,6 @@ impl Ring {
         Ok(ring)
     }
 
-    /// For registering buffers.
-    pub fn submitter(&self) -> io_uring::Submitter<'_> {
-        self.uring.submitter()
-    }
-
-    /// The descriptor peers name to wake this ring.
-    pub fn fd(&self) -> RawFd {
-        self.uring.as_raw_fd()
-    }
-
     fn push(&mut self, entry: squeue::Entry) {
         if !self.backlog.is_empty() {
             self.backlog.push_back(entry);
@@ -149,109 +108,9 @@ impl Ring {
         false
     }
 
-    /// Multishot accept on a listening socket.
-    pub fn accept(&mut self, listener: u32, fd: RawFd) {
-        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        let entry = opcode::AcceptMulti::new(types::Fd(fd)).flags(flags).build();
-        self.push(entry.user_data(user_data(Token::Accept, listener)));
-    }
-
-    /// Ends the accept of a listener; [`Event::AcceptEnded`] follows.
-    pub fn cancel_accept(&mut self, listener: u32) {
-        self.cancel(user_data(Token::Accept, listener));
-    }
-
-    /// Multishot receive into the shard's buffers.
-    pub fn receive(&mut self, conn: u32, fd: RawFd) {
-        let entry = opcode::RecvMulti::new(types::Fd(fd), receive::GROUP).build();
-        self.push(entry.user_data(user_data(Token::Receive, conn)));
-    }
-
-    /// Receive of at most [`RECEIVE_ONCE_BYTES`] into the shard's buffers.
-    pub fn receive_once(&mut self, conn: u32, fd: RawFd) {
-        let entry = opcode::Recv::new(types::Fd(fd), std::ptr::null_mut(), RECEIVE_ONCE_BYTES)
-            .buf_group(receive::GROUP);
-        let entry = entry.build().flags(squeue::Flags::BUFFER_SELECT);
-        self.push(entry.user_data(user_data(Token::Receive, conn)));
-    }
-
-    /// Submits what [`super::DirectReceive::start`] gave; [`Event::Filled`] follows.
-    pub fn receive_direct(&mut self, conn: u32, fd: RawFd, fill: Fill) {
-        let ioprio = if fill.wait_first { POLL_FIRST } else { 0 };
-        let entry = opcode::RecvMsg::new(types::Fd(fd), fill.header).ioprio(ioprio).build();
-        self.push(entry.user_data(user_data(Token::Direct, conn)));
-    }
-
-    /// Ends a direct receive; [`Event::Filled`] follows.
-    pub fn cancel_direct(&mut self, conn: u32) {
-        self.cancel(user_data(Token::Direct, conn));
-    }
-
-    /// Ends the receive of a connection; [`Event::ReceiveEnded`] follows.
-    pub fn cancel_receive(&mut self, conn: u32) {
-        self.cancel(user_data(Token::Receive, conn));
-    }
-
-    /// Multishot receive of datagrams.
-    pub fn receive_datagrams(&mut self, socket: u32, fd: RawFd, buffers: &DatagramBuffers) {
-        let entry = opcode::RecvMsgMulti::new(types::Fd(fd), buffers.shape(), datagrams::GROUP).build();
-        self.push(entry.user_data(user_data(Token::Datagram, socket)));
-    }
-
-    /// Ends the receive of a UDP socket; [`Event::DatagramsEnded`] follows.
-    pub fn cancel_datagrams(&mut self, socket: u32) {
-        self.cancel(user_data(Token::Datagram, socket));
-    }
-
-    /// Ends a send in flight; [`Event::Sent`] follows.
-    pub fn cancel_send(&mut self, conn: u32) {
-        self.cancel(user_data(Token::Send, conn));
-    }
-
     fn cancel(&mut self, target: u64) {
         let entry = opcode::AsyncCancel::new(target).build();
         self.push(entry.user_data(user_data(Token::Quiet, 0)));
-    }
-
-    /// Submits what [`super::Outbox::start_send`] or [`DatagramBuffers::start_send`] gave.
-    pub fn send(&mut self, conn: u32, fd: RawFd, send: Send) {
-        let flags = libc::MSG_NOSIGNAL;
-        let entry = match send {
-            Send::Plain(bytes, len) => opcode::Send::new(types::Fd(fd), bytes, len).flags(flags).build(),
-            Send::Message(header) => opcode::SendMsg::new(types::Fd(fd), header).flags(flags as u32).build(),
-        };
-        self.push(entry.user_data(user_data(Token::Send, conn)));
-    }
-
-    /// Closes a descriptor with the next enter.
-    pub fn close(&mut self, fd: RawFd) {
-        let entry = opcode::Close::new(types::Fd(fd)).build();
-        self.push(entry.user_data(user_data(Token::Quiet, 0)));
-    }
-
-    /// Tells a fresh connection why it is not wanted, and closes it.
-    pub fn refuse(&mut self, fd: RawFd, words: &'static [u8]) {
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-        let entry = opcode::Send::new(types::Fd(fd), words.as_ptr(), words.len() as u32).flags(flags).build();
-        // The close follows whatever becomes of the words.
-        let entry = entry.flags(squeue::Flags::IO_HARDLINK);
-        self.push(entry.user_data(user_data(Token::Quiet, 0)));
-        self.close(fd);
-    }
-
-    /// Wakes a peer's ring.
-    pub fn wake(&mut self, ring_fd: RawFd) {
-        let token = user_data(Token::Wake, 0);
-        let entry = opcode::MsgRingData::new(types::Fd(ring_fd), 0, token, None).build();
-        self.push(entry.user_data(user_data(Token::Quiet, 0)));
-    }
-
-    /// Has a worker of the kernel touch memory, changing nothing in it; [`Event::Populated`] follows. An address that is not
-    /// mapped is refused then.
-    pub fn populate(&mut self, address: *const u8, len: usize) {
-        let entry =
-            opcode::Madvise::new(address.cast(), len as libc::off_t, libc::MADV_POPULATE_WRITE).build();
-        self.push(entry.user_data(user_data(Token::Populate, 0)));
     }
 
     /// Names the cores that workers of the kernel may use for this ring.
@@ -278,11 +137,124 @@ impl Ring {
         self.uring.submitter().register_napi(&mut napi)
     }
 
-    /// Submits everything and lets deferred completions run; waits up to `wait` for one if there is none.
-    ///
-    /// # Errors
-    /// Only what is no part of normal life: EINTR, ETIME, EAGAIN and EBUSY (completions first) are not errors here.
-    pub fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
+    fn must_enter(&mut self) -> bool {
+        let queue = self.uring.submission();
+        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
+    }
+
+    /// For asking the kernel what it can.
+    pub fn submitter(&self) -> io_uring::Submitter<'_> {
+        self.uring.submitter()
+    }
+
+    /// What to await in deep sleep.
+    pub fn bell(&self) -> &Doorbell {
+        &self.bell
+    }
+}
+
+impl Kernel for Ring {
+    fn fd(&self) -> RawFd {
+        self.uring.as_raw_fd()
+    }
+
+    unsafe fn lend_buffers(
+        &mut self,
+        entries: *const BufRingEntry,
+        count: u16,
+        group: u16,
+        flags: u16,
+    ) -> io::Result<()> {
+        let submitter = self.uring.submitter();
+        // SAFETY: the caller's promise.
+        unsafe { submitter.register_buf_ring_with_flags(entries as u64, count, group, flags) }
+    }
+
+    fn accept(&mut self, listener: u32, fd: RawFd) {
+        let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        let entry = opcode::AcceptMulti::new(types::Fd(fd)).flags(flags).build();
+        self.push(entry.user_data(user_data(Token::Accept, listener)));
+    }
+
+    fn cancel_accept(&mut self, listener: u32) {
+        self.cancel(user_data(Token::Accept, listener));
+    }
+
+    fn receive(&mut self, conn: u32, fd: RawFd) {
+        let entry = opcode::RecvMulti::new(types::Fd(fd), receive::GROUP).build();
+        self.push(entry.user_data(user_data(Token::Receive, conn)));
+    }
+
+    fn receive_once(&mut self, conn: u32, fd: RawFd) {
+        let entry = opcode::Recv::new(types::Fd(fd), std::ptr::null_mut(), RECEIVE_ONCE_BYTES)
+            .buf_group(receive::GROUP);
+        let entry = entry.build().flags(squeue::Flags::BUFFER_SELECT);
+        self.push(entry.user_data(user_data(Token::Receive, conn)));
+    }
+
+    fn receive_direct(&mut self, conn: u32, fd: RawFd, fill: Fill) {
+        let ioprio = if fill.wait_first { POLL_FIRST } else { 0 };
+        let entry = opcode::RecvMsg::new(types::Fd(fd), fill.header).ioprio(ioprio).build();
+        self.push(entry.user_data(user_data(Token::Direct, conn)));
+    }
+
+    fn cancel_direct(&mut self, conn: u32) {
+        self.cancel(user_data(Token::Direct, conn));
+    }
+
+    fn cancel_receive(&mut self, conn: u32) {
+        self.cancel(user_data(Token::Receive, conn));
+    }
+
+    fn receive_datagrams(&mut self, socket: u32, fd: RawFd, buffers: &DatagramBuffers) {
+        let entry = opcode::RecvMsgMulti::new(types::Fd(fd), buffers.shape(), datagrams::GROUP).build();
+        self.push(entry.user_data(user_data(Token::Datagram, socket)));
+    }
+
+    fn cancel_datagrams(&mut self, socket: u32) {
+        self.cancel(user_data(Token::Datagram, socket));
+    }
+
+    fn cancel_send(&mut self, conn: u32) {
+        self.cancel(user_data(Token::Send, conn));
+    }
+
+    fn send(&mut self, conn: u32, fd: RawFd, send: Send) {
+        let flags = libc::MSG_NOSIGNAL;
+        let entry = match send {
+            Send::Plain(bytes, len) => opcode::Send::new(types::Fd(fd), bytes, len).flags(flags).build(),
+            Send::Message(header) => opcode::SendMsg::new(types::Fd(fd), header).flags(flags as u32).build(),
+        };
+        self.push(entry.user_data(user_data(Token::Send, conn)));
+    }
+
+    fn close(&mut self, fd: RawFd) {
+        let entry = opcode::Close::new(types::Fd(fd)).build();
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+    }
+
+    fn refuse(&mut self, fd: RawFd, words: &'static [u8]) {
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        let entry = opcode::Send::new(types::Fd(fd), words.as_ptr(), words.len() as u32).flags(flags).build();
+        // The close follows whatever becomes of the words.
+        let entry = entry.flags(squeue::Flags::IO_HARDLINK);
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+        self.close(fd);
+    }
+
+    fn wake(&mut self, ring_fd: RawFd) {
+        let token = user_data(Token::Wake, 0);
+        let entry = opcode::MsgRingData::new(types::Fd(ring_fd), 0, token, None).build();
+        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+    }
+
+    fn populate(&mut self, address: *const u8, len: usize) {
+        let entry =
+            opcode::Madvise::new(address.cast(), len as libc::off_t, libc::MADV_POPULATE_WRITE).build();
+        self.push(entry.user_data(user_data(Token::Populate, 0)));
+    }
+
+    fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
         let mut full = self.drain_backlog();
         loop {
             let wait = wait.filter(|_| !full && self.uring.completion().is_empty());
@@ -306,13 +278,7 @@ impl Ring {
         }
     }
 
-    fn must_enter(&mut self) -> bool {
-        let queue = self.uring.submission();
-        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
-    }
-
-    /// Something has completed, or something is to be submitted: no time to sleep.
-    pub fn has_news(&mut self) -> bool {
+    fn has_news(&mut self) -> bool {
         let unsubmitted = !self.backlog.is_empty();
         let queue = self.uring.submission();
         let pending = unsubmitted || !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
@@ -320,14 +286,12 @@ impl Ring {
         pending || !self.uring.completion().is_empty()
     }
 
-    /// Takes up to [`EVENTS_MAX`] completions; those that nobody waits for are dropped here. Received bytes are in `buffers`.
-    pub fn reap(&mut self, events: &mut Vec<Event>, buffers: &mut StreamBuffers) {
+    fn reap(&mut self, events: &mut Vec<Event>, buffers: &mut StreamBuffers) {
         let queue = self.uring.completion();
         events.extend(queue.take(EVENTS_MAX).filter_map(|entry| event(&entry, buffers)));
     }
 
-    /// Lets completions ring [`bell`](Self::bell) (before deep sleep) or not (after).
-    pub fn ring_on_completion(&mut self, enabled: bool) {
+    fn ring_on_completion(&mut self, enabled: bool) {
         let queue = self.uring.completion();
         if enabled {
             queue.enable_eventfd();
@@ -336,14 +300,20 @@ impl Ring {
         }
     }
 
-    /// Submissions that wait for room in the queue.
-    pub fn backlog_len(&self) -> usize {
+    fn backlog_len(&self) -> usize {
         self.backlog.len()
     }
 
-    /// What to await in deep sleep.
-    pub fn bell(&self) -> &Doorbell {
-        &self.bell
+    fn ring_bell(&self) {
+        self.bell.ring();
+    }
+
+    fn hush_bell(&self) {
+        self.bell.hush();
+    }
+
+    fn set_low_water(&self, fd: RawFd, bytes: u32) {
+        direct::set_low_water(fd, bytes);
     }
 }
 

@@ -8,8 +8,8 @@
 //!
 //! Invariant: a buffer goes back to the kernel with its last piece, when all pieces before it have been used.
 
+use super::kernel::Kernel;
 use super::receive::{GROUP, ReceiveBuffers};
-use io_uring::Submitter;
 use std::io;
 
 /// Bytes of a buffer that is filled piece by piece. A multishot receive fills at most 32 before others have their turn.
@@ -44,14 +44,14 @@ impl StreamBuffers {
     ///
     /// # Errors
     /// What [`ReceiveBuffers::new`] says of buffers for one receive each.
-    pub fn new(submitter: &Submitter<'_>, bytes: usize) -> io::Result<StreamBuffers> {
-        StreamBuffers::of(submitter, bytes, PIECEWISE_BYTES, PIECEWISE)
-            .or_else(|_| StreamBuffers::of(submitter, bytes, WHOLE_BYTES, 0))
+    pub fn new(kernel: &mut impl Kernel, bytes: usize) -> io::Result<StreamBuffers> {
+        StreamBuffers::of(kernel, bytes, PIECEWISE_BYTES, PIECEWISE)
+            .or_else(|_| StreamBuffers::of(kernel, bytes, WHOLE_BYTES, 0))
     }
 
-    fn of(submitter: &Submitter<'_>, bytes: usize, size: u32, flags: u16) -> io::Result<StreamBuffers> {
+    fn of(kernel: &mut impl Kernel, bytes: usize, size: u32, flags: u16) -> io::Result<StreamBuffers> {
         let count = (bytes / size as usize) as u16;
-        let buffers = ReceiveBuffers::new(submitter, GROUP, count, size, flags)?;
+        let buffers = ReceiveBuffers::new(kernel, GROUP, count, size, flags)?;
         Ok(StreamBuffers { buffers, filled_bytes: vec![0; usize::from(count)].into() })
     }
 
@@ -96,10 +96,10 @@ mod tests {
     const BYTES: usize = 64 * 1024;
 
     /// What two connections send in turn, in lumps of many sizes, through buffers that go round several times.
-    fn both_streams_come_whole(make: impl Fn(&Submitter<'_>) -> io::Result<StreamBuffers>) {
+    fn both_streams_come_whole(make: impl Fn(&mut Ring) -> io::Result<StreamBuffers>) {
         let bell = Arc::new(Doorbell::new().expect("an eventfd"));
         let mut ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
-        let mut buffers = make(&ring.submitter()).expect("buffers");
+        let mut buffers = make(&mut ring).expect("buffers");
         let pairs: Vec<_> = (0..2).map(|_| UnixStream::pair().expect("a pair")).collect();
         for (conn, (ours, _)) in (0..).zip(&pairs) {
             ring.receive(conn, ours.as_raw_fd());
@@ -141,19 +141,19 @@ mod tests {
 
     #[test]
     fn streams_come_whole_in_buffers_for_one_receive_each() {
-        both_streams_come_whole(|submitter| StreamBuffers::of(submitter, BYTES, WHOLE_BYTES, 0));
+        both_streams_come_whole(|ring| StreamBuffers::of(ring, BYTES, WHOLE_BYTES, 0));
     }
 
     #[test]
     fn streams_come_whole_in_whatever_the_kernel_knows() {
-        both_streams_come_whole(|submitter| StreamBuffers::new(submitter, BYTES));
+        both_streams_come_whole(|ring| StreamBuffers::new(ring, BYTES));
     }
 
     #[test]
     fn pieces_follow_each_other_until_the_last() {
         let bell = Arc::new(Doorbell::new().expect("an eventfd"));
-        let ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
-        let mut buffers = StreamBuffers::of(&ring.submitter(), BYTES, WHOLE_BYTES, 0).expect("buffers");
+        let mut ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
+        let mut buffers = StreamBuffers::of(&mut ring, BYTES, WHOLE_BYTES, 0).expect("buffers");
         let starts = [(1, 10, true), (0, 5, true), (1, 20, true), (1, 7, false), (1, 9, true), (0, 1, false)]
             .map(|(buffer, len, more)| buffers.piece(buffer, len, more))
             .map(|piece| (piece.start, piece.last));

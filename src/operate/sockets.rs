@@ -11,7 +11,7 @@ use crate::net::passed::{PassedSockets, Place};
 use crate::options::spec::OptionSpec;
 use crate::options::table::{ADMIN, LISTEN};
 use crate::options::{Listen, ListenAddress, Options, Partition, Steer};
-use crate::shard::start::ShardSockets;
+use crate::shard::parts::ShardSockets;
 use crate::shard::steering;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, TcpListener};

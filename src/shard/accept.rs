@@ -9,11 +9,11 @@
 use super::Shard;
 use super::mesh::wire::Ask;
 use super::session::standing::Standing;
-use crate::net::Listener;
 use crate::net::listener::{Peer, Way, peer_of, receiving_core};
+use crate::net::{Kernel, Listener};
 use crate::protocol::reply::text;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the listeners rest before they try again.
 const REST: Duration = Duration::from_millis(10);
@@ -24,7 +24,7 @@ pub struct Accepting {
     /// Listeners whose accept is in the ring.
     armed: u64,
     /// Since when they rest, and when they were last tried again.
-    resting: Option<(Instant, Instant)>,
+    resting: Option<(Duration, Duration)>,
 }
 
 impl Accepting {
@@ -34,7 +34,7 @@ impl Accepting {
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Arms the accept of every listener.
     pub fn listen(&mut self) {
         for index in 0..self.listeners.len() {
@@ -146,7 +146,7 @@ impl Shard {
     /// Stops accepting for a while: connections wait in the backlog.
     fn rest(&mut self) {
         if self.accepting.is_open() {
-            let now = Instant::now();
+            let now = self.core.settings.clock.now();
             self.accepting.resting = Some((now, now));
             self.core.keyspace.counters.listen_disabled_num += 1;
         }
@@ -166,10 +166,11 @@ impl Shard {
         let Some((since, tried)) = self.accepting.resting else { return };
         let full = self.common.connections() + self.common_listeners
             >= self.core.settings.live.connections_max() - 1;
-        if self.accepting.armed != 0 || full || tried.elapsed() < REST || self.stopping {
+        let now = self.core.settings.clock.now();
+        if self.accepting.armed != 0 || full || now - tried < REST || self.stopping {
             return;
         }
-        self.core.keyspace.counters.time_in_listen_disabled_us += since.elapsed().as_micros() as u64;
+        self.core.keyspace.counters.time_in_listen_disabled_us += (now - since).as_micros() as u64;
         self.accepting.resting = None;
         self.listen();
     }

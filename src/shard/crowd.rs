@@ -8,6 +8,7 @@
 
 use super::Shard;
 use super::conn::{Life, Receive};
+use crate::net::Kernel;
 
 #[cfg(doc)]
 use super::core::Core;
@@ -34,7 +35,7 @@ impl Crowd {
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Notices that a crowd begins, goes on, or is over. False: no receive buffer may be given to the kernel.
     pub(super) fn follow_crowd(&mut self) -> bool {
         match self.crowd {

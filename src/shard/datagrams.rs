@@ -14,12 +14,12 @@ use super::conn::Life;
 use super::core::Core;
 use super::session::Session;
 use super::session::standing::{Speaks, Standing};
-use crate::net::{DatagramBuffers, DatagramSocket};
+use crate::net::{DatagramBuffers, DatagramSocket, Kernel};
 use crate::protocol::binary::{HEADER_LEN, Status, Tag, reply};
 use crate::protocol::datagram::{MESSAGE_LEN_MAX, PAYLOAD_MAX, parse, split};
 use crate::protocol::reply::text;
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zerocopy::IntoBytes;
 
 /// How long the receives rest after an error that might repeat itself at once.
@@ -42,7 +42,7 @@ pub struct Datagrams {
     /// Sockets whose receive is in the ring.
     armed: u64,
     /// Since when the receives rest.
-    resting: Option<Instant>,
+    resting: Option<Duration>,
 }
 
 impl Datagrams {
@@ -128,7 +128,7 @@ fn first_tag(commands: &[u8]) -> Tag {
     Tag { opcode, opaque: [a, b, c, d] }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Begins to serve a datagram.
     pub(super) fn datagram_received(&mut self, socket: u32, buffer: u16, len: usize, armed: bool) {
         let Some(datagrams) = &mut self.datagrams else { return };
@@ -216,7 +216,7 @@ impl Shard {
             // Receives start again when a buffer has been given back.
             libc::ENOBUFS => self.core.keyspace.counters.receive_no_buffer += 1,
             libc::ECANCELED | libc::EINTR | libc::EAGAIN => {}
-            _ => datagrams.resting = Some(Instant::now()),
+            _ => datagrams.resting = Some(self.core.settings.clock.now()),
         }
     }
 
@@ -224,7 +224,8 @@ impl Shard {
     pub(super) fn receive_datagrams(&mut self) {
         let Some(datagrams) = &mut self.datagrams else { return };
         datagrams.buffers.publish();
-        datagrams.resting = datagrams.resting.filter(|since| since.elapsed() < REST);
+        let clock = &self.core.settings.clock;
+        datagrams.resting = datagrams.resting.filter(|since| clock.now() - *since < REST);
         if datagrams.buffers.is_full() || datagrams.is_resting() || self.stop.is_closing() {
             return;
         }

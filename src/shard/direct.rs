@@ -12,7 +12,7 @@
 use super::Shard;
 use super::conn::{Conn, Life, Receive};
 use super::crowd::Crowd;
-use crate::net::direct::set_low_water;
+use crate::net::Kernel;
 
 /// Bytes missing of a value from which on they are received directly. Values of 100 KB cost 0.6 times the CPU that way; of 40 KB,
 /// in a dense stream, 1.6 times: a multishot receive brings several of them at once.
@@ -22,7 +22,7 @@ pub const DIRECT_MIN: usize = 64 * 1024;
 /// start in the next turn.
 const DIRECT_BYTES_PER_TURN: usize = 4 << 20;
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Starts the receive that a connection without one needs now.
     pub(super) fn start_receive(&mut self, index: u32) {
         let Some(conn) = self.conns.get(index) else { return };
@@ -37,10 +37,10 @@ impl Shard {
             self.direct_bytes += fill.asked();
             // The idle clock must see that bytes come.
             let low_water = if self.core.settings.live.idle_timeout_s() > 0 { 1 } else { fill.low_water() };
-            conn.set_low_water(low_water);
+            conn.set_low_water(&self.ring, low_water);
             return self.ring.receive_direct(index, conn.fd, fill);
         }
-        conn.set_low_water(1);
+        conn.set_low_water(&self.ring, 1);
         conn.receive = Receive::Armed;
         if std::mem::take(&mut conn.large) || self.crowd != Crowd::None {
             self.ring.receive_once(index, conn.fd);
@@ -74,9 +74,9 @@ impl Shard {
 
 impl Conn {
     /// A system call, but only two or three for a value of 64 KiB and more, and they save more of being woken.
-    pub(super) fn set_low_water(&mut self, bytes: u32) {
+    pub(super) fn set_low_water(&mut self, kernel: &impl Kernel, bytes: u32) {
         if std::mem::replace(&mut self.low_water, bytes) != bytes {
-            set_low_water(self.fd, bytes);
+            kernel.set_low_water(self.fd, bytes);
         }
     }
 }

@@ -12,6 +12,7 @@ use super::Shard;
 use super::conn::{Life, Receive};
 use super::mesh::wire::Ask;
 use super::session::standing::Standing;
+use crate::net::Kernel;
 use std::os::fd::RawFd;
 
 /// Connections that leave a shard in one second, at most.
@@ -55,7 +56,7 @@ impl Departures {
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Goes on with a connection that wants to move to `to` and has nothing outstanding or unsent.
     pub(super) fn depart(&mut self, index: u32, to: usize) {
         let now_s = self.core.keyspace.now_s;
@@ -74,7 +75,7 @@ impl Shard {
             Receive::Off => {}
         }
         let Some(mut session) = conn.session.take() else { return };
-        conn.set_low_water(1); // as the other shard takes it to be
+        conn.set_low_water(&self.ring, 1); // as the other shard takes it to be
         let (fd, listener) = (conn.fd, conn.listener);
         let standing = Standing { affinity: Default::default(), ..session.standing };
         let moving = Moving { fd, listener, standing, input: session.take_input() };

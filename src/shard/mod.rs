@@ -1,6 +1,6 @@
 //! One core: a thread with its executor, ring, listeners, connections, store, clock and counters, and the mesh to its peers.
 //!
-//! From the outside in: [`start`] makes the threads; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
+//! From the outside in: [`start`] makes the threads, [`parts`] what runs on them; [`park`] decides how deep a shard sleeps; [`turn`] is one turn of the
 //! loop, [`crowd`] what it does when more waits than was planned; [`partition`] says which shard owns a key and [`steering`] has the kernel say it; [`accept`] brings connections in, [`datagrams`]
 //! what comes over UDP, [`direct`] large values; [`session`] speaks the protocol of one connection; [`execute`] runs a keyed
 //! [`request`] on the [`keyspace`]; [`mesh`] carries what belongs to other shards; [`calls`] are commands for all shards,
@@ -10,6 +10,7 @@
 pub mod accept;
 mod ahead;
 pub mod calls;
+pub mod clock;
 pub mod common;
 pub mod conn;
 pub mod core;
@@ -27,6 +28,7 @@ pub mod migrate;
 pub mod nodes;
 pub mod park;
 pub mod partition;
+pub mod parts;
 pub mod peers;
 pub mod plan;
 pub mod prefixes;
@@ -44,14 +46,15 @@ pub mod turn;
 pub mod upkeep;
 pub mod watch;
 
-use crate::net::{Event, Listener, Ring, StreamBuffers};
+use crate::net::{Event, Kernel, Listener, Ring, StreamBuffers};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// One shard. Everything in it belongs to its thread.
-pub struct Shard {
+/// One shard. Everything in it belongs to its thread. All it asks of the kernel for a request goes through `K`: its ring, or what
+/// a simulation puts in its place.
+pub struct Shard<K: Kernel = Ring> {
     /// First, so that it is dropped first: the kernel works on the memory of all that follows.
-    ring: Ring,
+    ring: K,
     core: core::Core,
     buffers: StreamBuffers,
     conns: conn::Conns,
@@ -71,7 +74,9 @@ pub struct Shard {
     /// Connections whose session waits for blocks or for room to a peer.
     shared_waiters: Vec<u32>,
     /// When those were last tried.
-    shared_tried: Instant,
+    shared_tried: Duration,
+    /// When this turn began, on the shard's clock.
+    turn_began: Duration,
     /// Connections with something to send.
     dirty: Vec<u32>,
     /// Bytes that the direct receives started in this turn may take.
@@ -89,10 +94,22 @@ pub struct Shard {
     stop: stop::Stopping,
     /// Buffers of this shard, from its plan.
     buffer_bytes: usize,
-    /// When it began to serve, and how long it has slept since.
-    began: Instant,
+    /// When it began to serve, on the shard's clock, and how long it has slept since.
+    began: Duration,
     /// See `began`.
     parked: Duration,
     /// Completions of its ring so far.
     completions: u64,
+}
+
+impl<K: Kernel> Shard<K> {
+    /// What its connections work with, to look at.
+    pub fn core(&self) -> &core::Core {
+        &self.core
+    }
+
+    /// Its connections.
+    pub fn connections(&self) -> usize {
+        self.conns.count()
+    }
 }

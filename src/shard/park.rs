@@ -13,6 +13,7 @@
 
 use super::Shard;
 use super::turn::Turn;
+use crate::net::Kernel;
 use glommio::io::PollableFd;
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, RawFd};
@@ -78,9 +79,10 @@ pub async fn serve(shard: Rc<RefCell<Shard>>) -> std::io::Result<()> {
     }
 }
 
-impl Shard {
-    /// Prepares the deep sleep; false when something has come up and there is no sleep.
-    fn lie_down(&mut self) -> bool {
+impl<K: Kernel> Shard<K> {
+    /// Prepares the deep sleep; false when something has come up and there is no sleep. After true the shard is not to turn
+    /// before its bell has rung and it has [got up](Self::get_up).
+    pub fn lie_down(&mut self) -> bool {
         if self.core.settings.is_stopping()
             || !self.accepting.is_open()
             || self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_resting())
@@ -101,9 +103,10 @@ impl Shard {
         true
     }
 
-    fn get_up(&mut self) {
+    /// Ends the deep sleep.
+    pub fn get_up(&mut self) {
         self.common.parked.awake(self.core.id);
         self.ring.ring_on_completion(false);
-        self.ring.bell().hush();
+        self.ring.hush_bell();
     }
 }

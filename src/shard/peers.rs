@@ -7,11 +7,12 @@ use super::execute::{commit, execute};
 use super::mesh::held::Held;
 use super::mesh::wire::{self, Answer, Ask};
 use super::watch::NO_FD;
+use crate::net::Kernel;
 
 /// Asks of one peer that are done in one turn.
 const ASKS_PER_TURN: usize = 256;
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Takes the answers of the peers, then does what they ask.
     pub(super) fn hear_peers(&mut self) -> bool {
         let mut busy = false;

@@ -22,7 +22,7 @@ use super::mesh;
 use super::session::SESSION_BYTES;
 use super::telemetry::TELEMETRY_BYTES;
 use crate::net::blocks::BlockPool;
-use crate::net::ring::RECEIVE_ONCE_BYTES;
+use crate::net::kernel::RECEIVE_ONCE_BYTES;
 use crate::net::{DatagramBuffers, RingConfig};
 use crate::protocol::LINE_BUFFERED_MAX;
 use crate::protocol::datagram::MESSAGE_LEN_MAX;

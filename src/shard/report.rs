@@ -8,15 +8,14 @@ use super::plan::receive_bytes;
 use super::prefixes::PrefixCounts;
 use super::snapshot::{ConnReport, Query, Snapshot, Topic, Work};
 use super::upkeep::STORE_STEP;
-use crate::net::Listener;
-use crate::net::{DatagramSocket, listener};
+use crate::net::{DatagramSocket, Kernel, Listener, listener};
 use crate::store::{LargestWalk, LimitError};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// A step towards what a call needs; true when all is there. Only the search for the largest items takes several.
     pub(super) fn is_prepared(&mut self, todo: &mut Todo) -> bool {
         let Call::Stats(Query { topic: Topic::BigKeys, rows: rows @ 1.. }) = todo.call else { return true };
@@ -109,7 +108,7 @@ impl Shard {
             Duration::from_micros(spent.num_microseconds().unsigned_abs())
         };
         Work {
-            lived: self.began.elapsed(),
+            lived: self.core.settings.clock.now() - self.began,
             parked: self.parked,
             cpu_user: time(Usage::user_time),
             cpu_system: time(Usage::system_time),

@@ -1,6 +1,7 @@
 //! What all shards of a process share and only read: configuration, the hash's seeds, the clock's origin, and a few
 //! switches that any thread may throw.
 
+use super::clock::Clock;
 use super::live::Live;
 use super::nodes::Nodes;
 use super::snapshot::{Query, Snapshot};
@@ -9,7 +10,7 @@ use crate::protocol::{Exptime, Limits};
 use crate::store::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The shard clock's first second; 1 is before the start.
 const CLOCK_STARTS_AT_S: u32 = 2;
@@ -58,8 +59,8 @@ pub struct Settings {
     pub shutdown: fn(),
     /// What happens when the ring of a shard fails: says so and ends the process.
     pub ring_failed: fn(usize, &std::io::Error),
-    /// Where shards start counting time.
-    pub started: Instant,
+    /// What time it is.
+    pub clock: Clock,
     /// What changes while the server runs.
     pub live: Arc<Live>,
     /// The server stops: no new connections, answer what has arrived.
@@ -69,7 +70,7 @@ pub struct Settings {
 impl Settings {
     /// The shard clock now, in seconds.
     pub fn now_s(&self) -> u32 {
-        self.second_at(self.started.elapsed())
+        self.second_at(self.clock.now())
     }
 
     /// The second of the shard clock so long after the start.
@@ -84,7 +85,7 @@ impl Settings {
 
     /// Seconds since 1970 on the wall clock.
     pub fn unix_now_s(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+        self.clock.unix_s()
     }
 
     /// The server is to stop.

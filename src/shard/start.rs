@@ -1,32 +1,23 @@
 //! Makes the shards: one pinned thread each, with an executor, and inside it the loop and the upkeep.
 
-use super::accept::Accepting;
-use super::calls::Calls;
 use super::common::Common;
-use super::core::Core;
-use super::datagrams::Datagrams;
-use super::execute::VALUE_COPY_MAX;
 use super::inquiry::{Inquiry, Task};
-use super::keyspace::Keyspace;
+use super::parts::{Parts, ShardSockets};
 use super::plan::{Plan, RING};
 use super::settings::Settings;
-use super::telemetry::Telemetry;
-use super::watch::Journal;
 use super::watch::hub::Hub;
-use super::{Shard, mesh, park, turn, upkeep};
+use super::{Shard, mesh, park, upkeep};
 use crate::net::listener::Way;
-use crate::net::{
-    BlockPool, DatagramBuffers, DatagramSocket, Doorbell, Listener, Ring, StreamBuffers, probe,
-};
+use crate::net::{Doorbell, Ring, probe};
 use crate::options::on_node_of;
-use crate::store::{Store, StoreConfig};
+use crate::store::StoreConfig;
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Never, in effect: see `park`.
 const PREEMPT: Duration = Duration::from_secs(3600);
@@ -34,34 +25,6 @@ const PREEMPT: Duration = Duration::from_secs(3600);
 /// Shares of the loop and of everything else on a busy core.
 const LOOP_SHARES: usize = 1000;
 const UPKEEP_SHARES: usize = 20;
-
-/// The sockets of one shard.
-#[derive(Debug, Default)]
-pub struct ShardSockets {
-    /// TCP and UNIX.
-    pub listeners: Vec<Listener>,
-    /// UDP.
-    pub datagrams: Vec<DatagramSocket>,
-}
-
-/// What one shard is made from.
-struct Parts {
-    id: usize,
-    cpu: usize,
-    /// Cores near the same memory, this one included.
-    near: Vec<usize>,
-    plan: Plan,
-    settings: Arc<Settings>,
-    common: Arc<Common>,
-    hub: Arc<Hub>,
-    sockets: ShardSockets,
-    common_listeners: usize,
-    bell: Arc<Doorbell>,
-    store: StoreConfig,
-    mesh: (mesh::Outbound, mesh::Inbound),
-    task: Option<Task>,
-    bells: Arc<[Arc<Doorbell>]>,
-}
 
 /// The running shards.
 pub struct Running {
@@ -113,29 +76,27 @@ pub fn start(
         notices: Vec::new(),
     };
     let (ready, started) = channel();
-    for ((id, sockets), mesh) in sockets.into_iter().enumerate().zip(mesh::connect(shards, plan.words_max)) {
+    let ends = mesh::connect(shards, plan.words_max, mesh::queue_bytes(shards, plan.words_max));
+    for ((id, sockets), mesh) in sockets.into_iter().enumerate().zip(ends) {
         let parts = Parts {
             id,
             cpu: cpus[id],
-            near: on_node_of(cpus[id]),
             plan,
             settings: settings.clone(),
             common: common.clone(),
             hub: hub.clone(),
             sockets,
             common_listeners,
-            bell: bells[id].clone(),
             store: store.clone(),
             mesh,
-            task: task.take(),
-            bells: bells.clone(),
         };
-        let ready = ready.clone();
+        let task = task.take().map(|task| (task, bells.clone()));
+        let (bell, ready) = (bells[id].clone(), ready.clone());
         let builder = LocalExecutorBuilder::new(Placement::Fixed(cpus[id]))
             .name(&format!("shard-{id}"))
             .io_memory(0)
             .preempt_timer(PREEMPT);
-        let thread = builder.spawn(move || run(parts, ready)).map_err(|e| failed(id, e))?;
+        let thread = builder.spawn(move || run(parts, bell, task, ready)).map_err(|e| failed(id, e))?;
         running.threads.push(thread);
     }
     drop(ready);
@@ -184,10 +145,14 @@ impl Running {
 }
 
 /// The life of a shard's thread.
-async fn run(mut parts: Parts, ready: Sender<(usize, Result<Vec<String>, String>)>) -> std::io::Result<()> {
+async fn run(
+    parts: Parts,
+    bell: Arc<Doorbell>,
+    task: Option<(Task, Arc<[Arc<Doorbell>]>)>,
+    ready: Sender<(usize, Result<Vec<String>, String>)>,
+) -> std::io::Result<()> {
     let id = parts.id;
-    let (task, bells) = (parts.task.take(), parts.bells.clone());
-    let shard = match make(parts) {
+    let shard = match make(parts, bell) {
         Ok(shard) => Rc::new(RefCell::new(shard)),
         Err(reason) => {
             let _ = ready.send((id, Err(reason)));
@@ -206,7 +171,7 @@ async fn run(mut parts: Parts, ready: Sender<(usize, Result<Vec<String>, String>
     // The upkeep, like the task, ends with the executor, when the loop has ended.
     let upkeep = glommio::spawn_local_into(upkeep::look_after(shard.clone()), side);
     upkeep.map_err(std::io::Error::other)?.detach();
-    if let Some(task) = task {
+    if let Some((task, bells)) = task {
         let task = task(Inquiry::new(shard.clone(), bells));
         glommio::spawn_local_into(task, side).map_err(std::io::Error::other)?.detach();
     }
@@ -229,95 +194,9 @@ fn poll_queues(shard: &Shard) -> Option<String> {
 }
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
-fn make(parts: Parts) -> Result<Shard, String> {
-    let Parts {
-        id,
-        cpu,
-        near,
-        plan,
-        settings,
-        common,
-        hub,
-        sockets,
-        common_listeners,
-        bell,
-        store,
-        mesh,
-        ..
-    } = parts;
+fn make(parts: Parts, bell: Arc<Doorbell>) -> Result<Shard, String> {
     let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
     // Memory that a worker touches first comes from its node. A kernel that refuses lets them run anywhere.
-    let _ = ring.keep_workers_on(&near);
-    let buffers = StreamBuffers::new(&ring.submitter(), plan.receive_bytes);
-    let buffers = buffers.map_err(|e| probe::explain(e).to_string())?;
-    let datagrams = (!sockets.datagrams.is_empty())
-        .then(|| DatagramBuffers::new(&ring.submitter()))
-        .transpose()
-        .map_err(|e| probe::explain(e).to_string())?;
-    let pool =
-        BlockPool::new(plan.blocks).map_err(|e| format!("no memory for {} send blocks: {e}", plan.blocks))?;
-    let store = Store::new(&store).map_err(|e| e.to_string())?;
-    common.set_ring_fd(id, ring.fd());
-    let (out, inbound) = mesh;
-    let limit_bytes_seen = settings.live.limit_bytes();
-    let mut core = Core {
-        id,
-        shards: plan.shards,
-        keyspace: Keyspace {
-            store,
-            counters: Default::default(),
-            now_s: settings.now_s(),
-            settings: settings.clone(),
-            prefixes: None,
-            journal: Journal::new(id, settings.worker_log_bytes, hub),
-            words_max: plan.words_max,
-        },
-        out,
-        pool,
-        telemetry: Telemetry::new(settings.started, settings.slow_log),
-        settings,
-        calls: Calls::default(),
-        said: Vec::new(),
-        waiting_bytes: 0,
-        waiting_bytes_max: plan.waiting_bytes,
-        request_len_max: plan.request_len_max,
-        released: Vec::new(),
-        scratch: vec![0; VALUE_COPY_MAX + plan.words_max].into(),
-        key_buffer: vec![0; plan.words_max].into(),
-    };
-    if core.settings.count_prefixes {
-        core.keyspace.count_prefixes(true);
-    }
-    let mut shard = Shard {
-        core,
-        ring,
-        buffers,
-        conns: Default::default(),
-        inbound,
-        listeners: sockets.listeners,
-        accepting: Accepting::default(),
-        datagrams: datagrams.map(|buffers| Datagrams::new(sockets.datagrams, buffers)),
-        common,
-        common_listeners,
-        cpu,
-        events: turn::event_list(),
-        resume: Vec::new(),
-        shared_waiters: Vec::new(),
-        shared_tried: Instant::now(),
-        dirty: Vec::new(),
-        direct_bytes: 0,
-        starved: Vec::new(),
-        crowd: Default::default(),
-        departures: Default::default(),
-        limit_bytes_seen,
-        idle_check_at: 0,
-        stopping: false,
-        stop: Default::default(),
-        buffer_bytes: plan.buffer_bytes(),
-        began: Instant::now(),
-        parked: Duration::ZERO,
-        completions: 0,
-    };
-    shard.listen();
-    Ok(shard)
+    let _ = ring.keep_workers_on(&on_node_of(parts.cpu));
+    Shard::new(ring, parts)
 }

@@ -3,7 +3,8 @@
 use super::Shard;
 use super::conn::{Life, Reason, Receive};
 use super::turn::Turn;
-use std::time::{Duration, Instant};
+use crate::net::Kernel;
+use std::time::Duration;
 
 /// Replies that have not left after this are given up.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
@@ -14,8 +15,8 @@ const QUIET: Duration = Duration::from_millis(20);
 /// How far the end has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stopping {
-    began: Option<Instant>,
-    last_news: Option<Instant>,
+    began: Option<Duration>,
+    last_news: Option<Duration>,
     closing: bool,
     late: bool,
     done: bool,
@@ -28,12 +29,12 @@ impl Stopping {
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Notices that the server stops; looked at every turn.
     pub(super) fn notice_stop(&mut self) {
         if self.core.settings.is_stopping() && !self.stopping {
             self.stopping = true;
-            self.stop.began = Some(Instant::now());
+            self.stop.began = Some(self.core.settings.clock.now());
             self.end_accepts();
             self.hear_uploads();
         }
@@ -43,18 +44,18 @@ impl Shard {
     fn hear_uploads(&mut self) {
         for index in 0..self.conns.places() {
             if let Some(conn) = self.conns.get(index).filter(|conn| conn.receive == Receive::Direct) {
-                conn.set_low_water(1);
+                conn.set_low_water(&self.ring, 1);
             }
         }
     }
 
     /// What remains to be done after a turn of a stopping shard.
     pub(super) fn stop_step(&mut self, busy: bool) -> Turn {
-        let now = Instant::now();
+        let now = self.core.settings.clock.now();
         if busy {
             self.stop.last_news = Some(now);
         }
-        let since = |moment: Option<Instant>| moment.map_or(Duration::MAX, |m| now - m);
+        let since = |moment: Option<Duration>| moment.map_or(Duration::MAX, |m| now - m);
         let late = since(self.stop.began) > DRAIN_MAX;
         let quiet = since(self.stop.last_news.max(self.stop.began)) > QUIET;
         if (late && !self.stop.late) || (quiet && !self.stop.closing) {

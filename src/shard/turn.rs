@@ -7,9 +7,9 @@
 use super::conn::{Life, Reason, Receive};
 use super::session::{Session, Stop};
 use super::{Shard, ahead};
-use crate::net::ring::EVENTS_MAX;
-use crate::net::{Event, Piece};
-use std::time::{Duration, Instant};
+use crate::net::kernel::EVENTS_MAX;
+use crate::net::{Event, Kernel, Piece};
+use std::time::Duration;
 
 /// Received bytes of a connection that wait to be run at which its receive is ended until they are.
 const INPUT_PAUSE_BYTES: usize = 16 * 1024;
@@ -35,7 +35,7 @@ pub enum Turn {
     Stopped,
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Runs one turn; waits up to `wait` for something to do if nothing is there.
     ///
     /// # Errors
@@ -43,7 +43,8 @@ impl Shard {
     pub fn turn(&mut self, wait: Option<Duration>) -> std::io::Result<Turn> {
         self.common.pulse.beat(self.core.id);
         self.enter(wait)?;
-        let since_start = self.core.settings.started.elapsed();
+        let since_start = self.core.settings.clock.now();
+        self.turn_began = since_start;
         self.core.keyspace.now_s = self.core.settings.second_at(since_start);
         self.core.telemetry.turn_begins(since_start);
         self.follow_watchers();
@@ -97,9 +98,9 @@ impl Shard {
         self.common.parked.announce(self.core.id);
         let news = !self.inbound.is_empty() || self.core.keyspace.journal.has_news();
         let wait = (!news).then_some(wait);
-        let parks_at = wait.map(|_| Instant::now());
+        let parks_at = wait.map(|_| self.core.settings.clock.now());
         let result = self.ring.enter(wait);
-        self.parked += parks_at.map_or(Duration::ZERO, |at| at.elapsed());
+        self.parked += parks_at.map_or(Duration::ZERO, |at| self.core.settings.clock.now() - at);
         self.common.parked.awake(self.core.id);
         result
     }
@@ -314,8 +315,8 @@ impl Shard {
     fn resume_queued(&mut self) -> bool {
         let mut list = std::mem::take(&mut self.resume);
         let busy = !list.is_empty();
-        if self.core.pool.available() > 0 || self.shared_tried.elapsed() >= SHARED_WAIT_LONG {
-            self.shared_tried = Instant::now();
+        if self.core.pool.available() > 0 || self.turn_began - self.shared_tried >= SHARED_WAIT_LONG {
+            self.shared_tried = self.turn_began;
             list.append(&mut self.shared_waiters);
         }
         for index in list.drain(..) {

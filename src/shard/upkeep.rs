@@ -3,6 +3,7 @@
 
 use super::Shard;
 use super::conn::{Life, Reason};
+use crate::net::Kernel;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,16 +21,16 @@ pub(super) const STORE_STEP: usize = 1000;
 const IDLE_STEP: u32 = 1000;
 
 /// Looks after the shard for as long as its executor runs.
-pub async fn look_after(shard: Rc<RefCell<Shard>>) {
+pub async fn look_after<K: Kernel>(shard: Rc<RefCell<Shard<K>>>) {
     loop {
         let more = shard.borrow_mut().upkeep_step();
         glommio::timer::sleep(if more { STEP_REST } else { REST }).await;
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// One bounded step; true when there is more to do now.
-    fn upkeep_step(&mut self) -> bool {
+    pub fn upkeep_step(&mut self) -> bool {
         self.core.keyspace.now_s = self.core.settings.now_s();
         let mut more = self.core.keyspace.store.background(self.core.keyspace.now_s, STORE_STEP);
         if self.core.settings.live.limit_bytes() != self.limit_bytes_seen && self.limit_store().is_some() {
@@ -61,7 +62,7 @@ impl Shard {
             }
         }
         if closed {
-            self.ring.bell().ring(); // the loop may be asleep: it has to submit the cancellations
+            self.ring.ring_bell(); // the loop may be asleep: it has to submit the cancellations
         }
         let more = end < self.conns.places();
         self.idle_check_at = if more { end } else { 0 };

@@ -279,6 +279,11 @@ impl Store {
         limit_wanted || table_wanted || self.slab.draining().is_some() || self.crawl_wanted()
     }
 
+    /// Pins and uploads not yet given back.
+    pub fn tokens_out(&self) -> usize {
+        self.tokens_out
+    }
+
     /// What was counted.
     pub fn counters(&self) -> &StoreCounters {
         &self.counters

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use ringcached::net::{BlockPool, Doorbell, Event, Listener, Ring, StreamBuffers};
+use ringcached::net::{BlockPool, Doorbell, Event, Kernel, Listener, Ring, StreamBuffers};
 use ringcached::shard::park::SHALLOW;
 use ringcached::shard::plan::{RING, receive_bytes, send_blocks};
 use ringcached::shard::turn::event_list;
@@ -44,7 +44,7 @@ impl Server {
     /// What the kernel says to a ring and its memory; `NotFound` for a listener that leaves accepting to another.
     pub fn new(listener: Listener, request_bytes: usize, reply: Vec<u8>) -> io::Result<Server> {
         let mut ring = Ring::new(RING, Arc::new(Doorbell::new()?))?;
-        let buffers = StreamBuffers::new(&ring.submitter(), receive_bytes(1))?;
+        let buffers = StreamBuffers::new(&mut ring, receive_bytes(1))?;
         let pool = BlockPool::new(send_blocks(1))?;
         let listening_fd = listener.fd().ok_or(io::ErrorKind::NotFound)?;
         ring.accept(0, listening_fd);

@@ -4,7 +4,7 @@
 use crate::{KEY, Operation};
 use ringcached::shard::execute::words_max;
 use ringcached::shard::mesh::wire::{Ask, Ticket, next_ask};
-use ringcached::shard::mesh::{Parked, connect};
+use ringcached::shard::mesh::{Parked, connect, queue_bytes};
 use ringcached::shard::request::{Form, KeyRequest, Op};
 use ringcached::store::Key;
 use std::hint::black_box;
@@ -19,7 +19,7 @@ pub const OPERATIONS: &[Operation] = &[
 
 /// So many asks in one turn.
 fn asks(count: u32) -> Box<dyn FnMut()> {
-    let mut ends = connect(2, words_max(250)).into_iter();
+    let mut ends = connect(2, words_max(250), queue_bytes(2, words_max(250))).into_iter();
     let (Some((mut outbound, _)), Some((_, mut inbound))) = (ends.next(), ends.next()) else {
         panic!("two shards")
     };

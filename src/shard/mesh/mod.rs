@@ -8,13 +8,16 @@
 //! asks as there are pins and uploads, and connections on the move.
 
 pub mod held;
+mod parked;
 pub mod queue;
+mod sync;
 pub mod wire;
+
+pub use parked::Parked;
 
 use super::execute::VALUE_COPY_MAX;
 use queue::{Consumer, Producer, queue};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use wire::{Ask, record_max};
 
 /// Up to this many shards, queues are large; beyond, there are so many of them that each has to be small.
@@ -67,13 +70,14 @@ pub struct Inbound {
     pub answers: Vec<Option<Consumer>>,
 }
 
-/// Connects `shards` shards with each other, for replies of up to `words_max` bytes beside a value.
-pub fn connect(shards: usize, words_max: usize) -> Vec<(Outbound, Inbound)> {
+/// Connects `shards` shards with each other by queues of `queue_bytes` each ([`queue_bytes`]), for replies of up to `words_max`
+/// bytes beside a value.
+pub fn connect(shards: usize, words_max: usize, queue_bytes: usize) -> Vec<(Outbound, Inbound)> {
     fn empty<T>(len: usize) -> Vec<Option<T>> {
         (0..len).map(|_| None).collect()
     }
     let copy_max = copy_max(shards);
-    let (queue_bytes, record_max) = (queue_bytes(shards, words_max), record_max(words_max, copy_max));
+    let record_max = record_max(words_max, copy_max);
     let mut ends: Vec<_> = (0..shards)
         .map(|_| {
             (
@@ -144,8 +148,7 @@ impl Outbound {
         if !shown {
             return;
         }
-        // Pairs with the fence in `Parked::announce`: either the peer sees our records or we see it asleep.
-        fence(Ordering::SeqCst);
+        parked.shown();
         for (to, peer) in self.peers.iter().enumerate() {
             if peer.as_ref().is_some_and(|peer| peer.shown) && parked.take(to) {
                 wake(to);
@@ -184,35 +187,6 @@ impl Inbound {
     }
 }
 
-#[repr(align(128))]
-struct Flag(AtomicBool);
-
-/// Which shards sleep and want to be woken.
-pub struct Parked(Box<[Flag]>);
-
-impl Parked {
-    /// Nobody sleeps.
-    pub fn new(shards: usize) -> Parked {
-        Parked((0..shards).map(|_| Flag(AtomicBool::new(false))).collect())
-    }
-
-    /// Shard `id` is about to sleep. It must look at its queues once more after this.
-    pub fn announce(&self, id: usize) {
-        self.0[id].0.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Shard `id` is awake.
-    pub fn awake(&self, id: usize) {
-        self.0[id].0.store(false, Ordering::Relaxed);
-    }
-
-    /// True once for a sleeping shard: the caller then wakes it, the others need not.
-    pub fn take(&self, id: usize) -> bool {
-        self.0[id].0.load(Ordering::Relaxed) && self.0[id].0.swap(false, Ordering::Relaxed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,7 +206,8 @@ mod tests {
 
     #[test]
     fn a_late_ask_goes_before_newer_ones_and_none_is_lost() {
-        let mut ends = connect(2, words_max(250));
+        let words_max = words_max(250);
+        let mut ends = connect(2, words_max, queue_bytes(2, words_max));
         let (mut out, _) = ends.remove(0);
         let mut inbound = ends.remove(0).1;
         let call = |n| Ask::Call(wire::Ticket::default(), [n, 0, 0]);

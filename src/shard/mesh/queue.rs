@@ -9,9 +9,7 @@
 //! bytes and never wrap in practice (2^64); the offset in memory is the position modulo the capacity.
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::sync::{Arc, AtomicU64, Ordering, Words};
 
 const HEADER_BYTES: usize = 8;
 
@@ -28,7 +26,7 @@ struct Position(AtomicU64);
 struct Shared {
     tail: Position,
     head: Position,
-    memory: Box<[UnsafeCell<u64>]>,
+    memory: Words,
 }
 
 // SAFETY: the bytes between head and tail belong to the consumer, the others to the producer; there is one of each
@@ -39,12 +37,7 @@ unsafe impl Send for Shared {}
 
 impl Shared {
     fn capacity(&self) -> usize {
-        self.memory.len() * 8
-    }
-
-    /// The address of offset `at`, a multiple of 8, below the capacity.
-    fn address(&self, at: usize) -> *mut u8 {
-        self.memory[at / 8].get().cast()
+        self.memory.len_bytes()
     }
 }
 
@@ -68,12 +61,8 @@ pub struct Consumer {
 /// A queue of `capacity_bytes` (rounded up to a power of two). Records of up to half of it, headers included, always fit
 /// some time.
 pub fn queue(capacity_bytes: usize) -> (Producer, Consumer) {
-    let words = capacity_bytes.next_power_of_two() / 8;
     let zero = || Position(AtomicU64::new(0));
-    // Zeroed by the allocator, which hands out fresh pages untouched: a queue that is never used costs no memory.
-    let zeroes: Box<[u64]> = vec![0; words].into();
-    // SAFETY: `UnsafeCell<u64>` has the layout of `u64` (it is `repr(transparent)`), and the box is nobody else's.
-    let memory = unsafe { Box::from_raw(Box::into_raw(zeroes) as *mut [UnsafeCell<u64>]) };
+    let memory = Words::zeroed(capacity_bytes.next_power_of_two() / 8);
     let shared = Arc::new(Shared { tail: zero(), head: zero(), memory });
     (
         Producer { shared: shared.clone(), tail: 0, published: 0, head: 0, skipped: 0 },
@@ -95,10 +84,10 @@ impl Producer {
         }
         self.skipped = skipped;
         let at = if skipped > 0 { 0 } else { at };
-        let start = self.shared.address(at);
+        let start = self.shared.memory.to_write(at + HEADER_BYTES, len);
         // SAFETY: the `need` bytes from `at` are contiguous, in bounds and the producer's until the tail is published
         // past them; `&mut self` is the only way to them. They were initialised to zero when the memory was made.
-        Some(unsafe { std::slice::from_raw_parts_mut(start.add(HEADER_BYTES), len) })
+        Some(unsafe { std::slice::from_raw_parts_mut(start, len) })
     }
 
     fn has_room(&mut self, need: usize) -> bool {
@@ -115,13 +104,13 @@ impl Producer {
         let mut at = self.tail as usize & (self.shared.capacity() - 1);
         if self.skipped > 0 {
             // SAFETY: the rest of the memory is ours (`reserve` checked the room), `at` is 8-aligned and in bounds.
-            unsafe { self.shared.address(at).cast::<u64>().write(SKIP) };
+            unsafe { self.shared.memory.to_write(at, HEADER_BYTES).cast::<u64>().write(SKIP) };
             self.tail += self.skipped as u64;
             self.skipped = 0;
             at = 0;
         }
         // SAFETY: the header in front of the reserved bytes, ours like them.
-        unsafe { self.shared.address(at).cast::<u64>().write(len as u64) };
+        unsafe { self.shared.memory.to_write(at, HEADER_BYTES).cast::<u64>().write(len as u64) };
         self.tail += (HEADER_BYTES + len.next_multiple_of(8)) as u64;
     }
 
@@ -145,18 +134,18 @@ impl Consumer {
         let capacity = self.shared.capacity();
         let mut at = self.head as usize & (capacity - 1);
         // SAFETY: between head and tail: written before the producer's release store of the tail we acquired.
-        let mut len = unsafe { self.shared.address(at).cast::<u64>().read() };
+        let mut len = unsafe { self.shared.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
         if len == SKIP {
             self.head += (capacity - at) as u64;
             at = 0;
             // SAFETY: as above; a skip is always published together with the record behind it.
-            len = unsafe { self.shared.address(at).cast::<u64>().read() };
+            len = unsafe { self.shared.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
         }
         let len = len as usize;
         self.head += (HEADER_BYTES + len.next_multiple_of(8)) as u64;
         // SAFETY: as above; the producer does not touch these bytes before our head is published past them, which needs
         // `&mut self`.
-        Some(unsafe { std::slice::from_raw_parts(self.shared.address(at).add(HEADER_BYTES), len) })
+        Some(unsafe { std::slice::from_raw_parts(self.shared.memory.to_read(at + HEADER_BYTES, len), len) })
     }
 
     fn has_next(&mut self) -> bool {

@@ -16,6 +16,7 @@ pub mod latency;
 pub mod sampler;
 pub mod slow_log;
 
+use super::clock::Clock;
 use super::request::KeyRequest;
 use crate::net::listener::{Peer, peer_of};
 use crate::store::Key;
@@ -25,7 +26,7 @@ use latency::{Class, Latency};
 use sampler::Sampler;
 use slow_log::{SlowLog, SlowRequest};
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Bytes of a key that are kept while it is on another shard: as many as make a reply slot no larger.
 const SENT_KEY_MAX: usize = 32;
@@ -73,7 +74,7 @@ impl SentAway {
 
 /// See the module comment. Times are nanoseconds since the start.
 pub struct Telemetry {
-    started: Instant,
+    clock: Clock,
     /// When this turn began.
     turn_ns: u64,
     turn_s: u64,
@@ -94,10 +95,10 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Nothing seen yet; `slow` is the service time from which a request is slow, 0 for none.
-    pub fn new(started: Instant, slow: Duration) -> Telemetry {
-        let now_ns = started.elapsed().as_nanos() as u64;
+    pub fn new(clock: Clock, slow: Duration) -> Telemetry {
+        let now_ns = clock.now().as_nanos() as u64;
         Telemetry {
-            started,
+            clock,
             turn_ns: now_ns,
             turn_s: 0,
             heard_ns: now_ns,
@@ -112,7 +113,7 @@ impl Telemetry {
 
     /// Nanoseconds since the start.
     pub fn now_ns(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+        self.clock.now().as_nanos() as u64
     }
 
     /// A turn begins, so much time after the start.
@@ -290,7 +291,9 @@ fn peer_of_known(fd: RawFd) -> Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::clock::SimulatedTime;
     use crate::shard::request::{Form, Op};
+    use std::sync::Arc;
 
     /// What is no sample is judged by when its answer came, not by when the turn began in which it is heard.
     #[test]
@@ -307,8 +310,10 @@ mod tests {
             expires_s: 0,
             number: 0,
         };
-        let mut telemetry = Telemetry::new(Instant::now(), SLOW);
-        telemetry.turn_begins(telemetry.started.elapsed());
+        let time = Arc::new(SimulatedTime::default());
+        let mut telemetry = Telemetry::new(Clock::Simulated(time.clone()), SLOW);
+        time.advance(Duration::from_secs(1));
+        telemetry.turn_begins(time.now());
         let unsampled = |telemetry: &mut Telemetry| {
             let sent = (0..100_000).map(|_| telemetry.sent(&request)).find(|sent| sent.weight == 0);
             sent.expect("a load at which not everything is a sample")
@@ -318,7 +323,7 @@ mod tests {
         telemetry.came_back(&sent, -1);
         let fast = telemetry.slow_log.seen();
         let sent = unsampled(&mut telemetry);
-        telemetry.started -= SLOW;
+        time.advance(SLOW);
         telemetry.hears_answers();
         telemetry.came_back(&sent, -1);
         assert_eq!((fast, telemetry.slow_log.seen()), (0, 1));

@@ -1,13 +1,12 @@
 //! A shard's part in `watch`: follow what is wanted, hand over what was written, send what has come for its own watchers.
 
 use super::event::Event;
-use crate::net::listener;
+use crate::net::{Kernel, listener};
 use crate::protocol::WatchKind;
 use crate::shard::Shard;
 use crate::shard::conn::Life;
 use crate::shard::keyspace::Keyspace;
 use std::os::fd::RawFd;
-use std::sync::atomic::{Ordering, fence};
 
 impl Keyspace {
     /// Logs an event that somebody wants.
@@ -34,7 +33,7 @@ impl Keyspace {
     }
 }
 
-impl Shard {
+impl<K: Kernel> Shard<K> {
     /// Learns what is watched, and goes on with its own watchers that lines have come for; at the start of a turn.
     pub(in crate::shard) fn follow_watchers(&mut self) {
         let Keyspace { journal, store, .. } = &mut self.core.keyspace;
@@ -65,8 +64,7 @@ impl Shard {
         keys.journal.lines.ends.clear();
         keys.counters.log_watcher_sent += delivered.sent;
         keys.counters.log_watcher_skipped += delivered.skipped;
-        // Pairs with the fence in `Parked::announce`: either the peer sees the news or we see it asleep.
-        fence(Ordering::SeqCst);
+        self.common.parked.shown();
         for shard in delivered.to_wake {
             if shard != self.core.id && self.common.parked.take(shard) {
                 self.ring.wake(self.common.ring_fd(shard));
