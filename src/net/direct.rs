@@ -26,7 +26,7 @@ pub unsafe trait StableRoom {
 }
 
 /// Pieces of one receive; the rest comes with the next.
-const PIECES_MAX: usize = 32;
+pub const PIECES_MAX: usize = 32;
 
 /// Bytes of one receive: the kernel copies them in one go, and everybody else on the shard waits for it.
 pub const DIRECT_BYTES_MAX: usize = 1024 * 1024;

@@ -83,6 +83,13 @@ pub fn kernel() -> Result<(), Missing> {
     buffers.map(drop).map_err(other("a ring of provided buffers"))
 }
 
+/// Completions come in the order in which receives took their bytes from a shared buffer. Before Linux 6.15 that of a receive that
+/// is not multishot may come late (commit 687b2bae0eff, "ensure deferred completions are flushed for multishot"; some stable
+/// kernels have it too, none is relied on).
+pub fn posts_in_order() -> bool {
+    version_of(&read("/proc/sys/kernel/osrelease")).is_some_and(|version| version >= (6, 15))
+}
+
 /// Says what an error of `io_uring_setup` means on this host.
 pub fn explain(error: io::Error) -> Missing {
     let disabled = read("/proc/sys/kernel/io_uring_disabled");

@@ -10,8 +10,9 @@ use super::direct::{self, Fill};
 use super::doorbell::Doorbell;
 use super::kernel::{EVENTS_MAX, Event, Kernel, RECEIVE_ONCE_BYTES};
 use super::outbox::Send;
+use super::probe;
 use super::receive;
-use super::stream_buffers::StreamBuffers;
+use super::stream_buffers::{PIECEWISE, StreamBuffers};
 use io_uring::types::BufRingEntry;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
@@ -165,6 +166,9 @@ impl Kernel for Ring {
         group: u16,
         flags: u16,
     ) -> io::Result<()> {
+        if flags & PIECEWISE != 0 && !probe::posts_in_order() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let submitter = self.uring.submitter();
         // SAFETY: the caller's promise.
         unsafe { submitter.register_buf_ring_with_flags(entries as u64, count, group, flags) }

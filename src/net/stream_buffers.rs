@@ -1,10 +1,10 @@
 //! Receive buffers of connections, of which each receive takes just what it fills.
 //!
-//! Small requests of many connections then lie side by side in a few cache lines, and a large one comes with few receives. From
-//! Linux 6.12 on the kernel fills a buffer piece by piece (`IOU_PBUF_RING_INC`) and says with each completion whether more will
-//! come into it; the completions tell only how long each piece is, so they have to be looked at in the order in which
-//! they were posted. Before 6.12 the same memory is cut into smaller buffers, and each receive takes a whole one: a piece is then
-//! the first and the last of its buffer.
+//! Small requests of many connections then lie side by side in a few cache lines, and a large one comes with few receives. The
+//! kernel fills a buffer piece by piece (`IOU_PBUF_RING_INC`) and says with each completion whether more will come into it; the
+//! completions tell only how long each piece is, so they have to be posted, and looked at, in the order in which the pieces
+//! were filled. Linux 6.12 to 6.14 can do it and may post out of order; there, and before, the same memory is cut into smaller
+//! buffers, and each receive takes a whole one: a piece is then the first and the last of its buffer.
 //!
 //! Invariant: a buffer goes back to the kernel with its last piece, when all pieces before it have been used.
 
@@ -12,14 +12,16 @@ use super::kernel::Kernel;
 use super::receive::{GROUP, ReceiveBuffers};
 use std::io;
 
-/// Bytes of a buffer that is filled piece by piece. A multishot receive fills at most 32 before others have their turn.
-const PIECEWISE_BYTES: u32 = 16 * 1024;
+/// Bytes of a buffer that is filled piece by piece, at most, and such buffers, at least: a multishot receive fills up to 32 before
+/// others have their turn.
+const PIECEWISE_BYTES: usize = 16 * 1024;
+const PIECEWISE_BUFFERS: usize = 128;
 
 /// Bytes of a buffer for one receive.
-const WHOLE_BYTES: u32 = 4 * 1024;
+const WHOLE_BYTES: usize = 4 * 1024;
 
 /// IOU_PBUF_RING_INC of `io_uring.h`.
-const PIECEWISE: u16 = 2;
+pub const PIECEWISE: u16 = 2;
 
 /// What one receive has brought: `len` bytes of buffer `buffer` from `start` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,13 +47,13 @@ impl StreamBuffers {
     /// # Errors
     /// What [`ReceiveBuffers::new`] says of buffers for one receive each.
     pub fn new(kernel: &mut impl Kernel, bytes: usize) -> io::Result<StreamBuffers> {
-        StreamBuffers::of(kernel, bytes, PIECEWISE_BYTES, PIECEWISE)
+        StreamBuffers::of(kernel, bytes, PIECEWISE_BYTES.min(bytes / PIECEWISE_BUFFERS), PIECEWISE)
             .or_else(|_| StreamBuffers::of(kernel, bytes, WHOLE_BYTES, 0))
     }
 
-    fn of(kernel: &mut impl Kernel, bytes: usize, size: u32, flags: u16) -> io::Result<StreamBuffers> {
-        let count = (bytes / size as usize) as u16;
-        let buffers = ReceiveBuffers::new(kernel, GROUP, count, size, flags)?;
+    fn of(kernel: &mut impl Kernel, bytes: usize, size: usize, flags: u16) -> io::Result<StreamBuffers> {
+        let count = (bytes / size) as u16;
+        let buffers = ReceiveBuffers::new(kernel, GROUP, count, size as u32, flags)?;
         Ok(StreamBuffers { buffers, filled_bytes: vec![0; usize::from(count)].into() })
     }
 
@@ -95,27 +97,31 @@ mod tests {
 
     const BYTES: usize = 64 * 1024;
 
-    /// What two connections send in turn, in lumps of many sizes, through buffers that go round several times.
+    /// What two connections send at a time, in lumps of many sizes, through buffers that go round several times. The first has
+    /// receives that are not multishot: those complete in another way.
     fn both_streams_come_whole(make: impl Fn(&mut Ring) -> io::Result<StreamBuffers>) {
+        const LENS: [usize; 9] = [1, 100, 4095, 4096, 20_000, 3, 16_384, 50_000, 7];
         let bell = Arc::new(Doorbell::new().expect("an eventfd"));
         let mut ring = Ring::new(RingConfig { submissions: 8, completions: 64 }, bell).expect("a ring");
         let mut buffers = make(&mut ring).expect("buffers");
         let pairs: Vec<_> = (0..2).map(|_| UnixStream::pair().expect("a pair")).collect();
-        for (conn, (ours, _)) in (0..).zip(&pairs) {
-            ring.receive(conn, ours.as_raw_fd());
-        }
+        let receive = |ring: &mut Ring, conn: u32| match (conn, pairs[conn as usize].0.as_raw_fd()) {
+            (0, fd) => ring.receive_once(0, fd),
+            (_, fd) => ring.receive(conn, fd),
+        };
+        (0..2).for_each(|conn| receive(&mut ring, conn));
         let (mut sent, mut received) = ([vec![], vec![]], [vec![], vec![]]);
         let mut events = Vec::new();
-        for (round, len) in
-            [1, 100, 4095, 4096, 20_000, 3, 16_384, 50_000, 7].into_iter().cycle().take(60).enumerate()
-        {
-            let lump: Vec<u8> = (0..len).map(|i| (i * 31 + round) as u8).collect();
-            let conn = round % 2;
-            (&pairs[conn].1).write_all(&lump).expect("sent");
-            sent[conn].extend_from_slice(&lump);
+        for round in 0..60 {
+            for conn in 0..2 {
+                let len = LENS[(round * (conn + 1) + conn) % LENS.len()];
+                let lump: Vec<u8> = (0..len).map(|i| (i * 31 + round + 100 * conn) as u8).collect();
+                (&pairs[conn].1).write_all(&lump).expect("sent");
+                sent[conn].extend_from_slice(&lump);
+            }
             let deadline = Instant::now() + Duration::from_secs(10);
-            while received[conn].len() < sent[conn].len() {
-                assert!(Instant::now() < deadline, "{} of {}", received[conn].len(), sent[conn].len());
+            while received.iter().zip(&sent).any(|(received, sent)| received.len() < sent.len()) {
+                assert!(Instant::now() < deadline, "not all comes in round {round}");
                 ring.enter(Some(Duration::from_millis(100))).expect("enter");
                 ring.reap(&mut events, &mut buffers);
                 for event in events.drain(..) {
@@ -124,19 +130,17 @@ mod tests {
                             received[conn as usize].extend_from_slice(buffers.bytes(piece));
                             buffers.recycle(piece);
                             if !armed {
-                                ring.receive(conn, pairs[conn as usize].0.as_raw_fd());
+                                receive(&mut ring, conn);
                             }
                         }
-                        Event::ReceiveEnded { conn, errno: libc::ENOBUFS } => {
-                            ring.receive(conn, pairs[conn as usize].0.as_raw_fd())
-                        }
+                        Event::ReceiveEnded { conn, errno: libc::ENOBUFS } => receive(&mut ring, conn),
                         other => panic!("{other:?}"),
                     }
                 }
                 buffers.publish();
             }
+            assert!(sent == received, "round {round}");
         }
-        assert!(sent == received);
     }
 
     #[test]

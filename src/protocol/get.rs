@@ -100,6 +100,17 @@ fn retrieval<'a>(
     }
 }
 
+/// The key of the `get` at the start of `input` if it has one key only and is written as clients write it: one space before the
+/// key, none behind it, CR LF. It is most of what there is to do, and worth no list of keys. `None` says nothing about the
+/// input.
+#[inline]
+pub fn single_key(input: &[u8], key_len_max: usize) -> Option<&[u8]> {
+    let rest = input.strip_prefix(b"get ")?;
+    let end = memchr2(b' ', b'\n', rest)?;
+    let key = rest[..=end].strip_suffix(b"\r\n")?;
+    (1..=key_len_max).contains(&key.len()).then_some(key)
+}
+
 /// A `get` or `gets` read key by key while its line is still arriving.
 ///
 /// The caller holds the received bytes. It [`open`](Self::open)s where [`frame`](super::frame) said
@@ -221,6 +232,29 @@ mod tests {
                     return (keys, text);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_single_key_is_one_written_as_usual() {
+        for (input, key) in [
+            (&b"get a\r\n"[..], Some(&b"a"[..])),
+            (b"get abcd\r\nget b\r\n", Some(b"abcd")),
+            (b"get a\rb\r\n", Some(b"a\rb")),
+            (b"get a\r\r\n", Some(b"a\r")),
+            (b"get abcde\r\n", None),
+            (b"get a\n", None),
+            (b"get a", None),
+            (b"get a\r", None),
+            (b"get  a\r\n", None),
+            (b"get a \r\n", None),
+            (b"get a b\r\n", None),
+            (b"get \r\n", None),
+            (b"gets a\r\n", None),
+            (b"GET a\r\n", None),
+            (b"", None),
+        ] {
+            assert_eq!(single_key(input, LIMITS.key_len_max), key, "{input:?}");
         }
     }
 

@@ -90,7 +90,7 @@ pub use auth::{AUTH_TOKEN_LEN_MAX, AuthStep, authenticate};
 pub use binary_key::decode_key;
 pub use classic::{Command, Limits, parse};
 pub use exptime::{EXPIRED_S, Exptime, NEVER_S, RELATIVE_MAX_S};
-pub use get::{GetCommand, Keys, LongGet, LongGetStep};
+pub use get::{GetCommand, Keys, LongGet, LongGetStep, single_key};
 pub use line::{Frame, LINE_BUFFERED_MAX, frame};
 pub use meta::{MetaCommand, MetaVerb};
 pub use meta_flags::{MetaFlags, MetaTimes, OPAQUE_LEN_MAX};

@@ -33,6 +33,11 @@ impl Nodes {
         self.with_key && !get.with_cas && get.touch.is_none() && get.keys.clone().eq([KEY.as_bytes()])
     }
 
+    /// A `get` of this key alone asks for the list.
+    pub fn are_under(&self, key: &[u8]) -> bool {
+        self.with_key && key == KEY.as_bytes()
+    }
+
     /// The answer to `config get cluster`, on a connection to `own_ip`.
     pub fn config(&self, own_ip: IpAddr) -> Box<[u8]> {
         self.answer("CONFIG cluster", own_ip)

@@ -152,7 +152,6 @@ impl<K: Kernel> Shard<K> {
             Stop::WaitOwn => conn.waits = true,
             Stop::Yield | Stop::WaitShared => {
                 let list = if stop == Stop::Yield { &mut self.resume } else { &mut self.shared_waiters };
-                self.core.keyspace.counters.conn_yields += u64::from(stop == Stop::Yield);
                 if !std::mem::replace(&mut conn.queued, true) {
                     list.push(index);
                 }

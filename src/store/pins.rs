@@ -149,6 +149,12 @@ impl Upload {
         }
     }
 
+    /// Bytes of the largest piece there is.
+    pub fn piece_max(&self) -> usize {
+        // SAFETY: the token keeps the geometry alive; it is never written.
+        unsafe { self.geometry.as_ref() }.chunk_max
+    }
+
     /// Bytes of the value that have memory and have not been written.
     pub fn room(&self) -> usize {
         self.end_of_room().1

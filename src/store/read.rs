@@ -68,7 +68,18 @@ impl Store {
 
     /// Copies the value, chained or not, to the start of `out`, as far as it fits. Returns the number of
     /// bytes copied.
+    #[inline]
     pub fn copy_value(&self, found: Found, out: &mut [u8]) -> usize {
+        let (slab, loc) = (&self.slab, found.loc);
+        if slab.header(loc).is(state::CHAINED) {
+            return self.copy_chain(found, out);
+        }
+        let len = slab.value_len(loc).min(out.len());
+        out[..len].copy_from_slice(slab.arena.bytes(slab.arena.offset(loc) + slab.value_at(loc), len));
+        len
+    }
+
+    fn copy_chain(&self, found: Found, out: &mut [u8]) -> usize {
         let mut done = 0;
         for (at, len) in self.slab.segments(found.loc) {
             let len = len.min(out.len() - done);

@@ -15,9 +15,9 @@ const MEMCACHED_HEADER_BYTES: usize = 48;
 const MEMCACHED_CAS_BYTES: usize = 8;
 const MEMCACHED_ENDS_BYTES: usize = 3;
 
-/// Chunks beyond the head, of 64 KiB where memory is not small, that a value still to come gets at a time. Making room for them
-/// evicts, which takes up to 0.7 ms where items are smallest; and a value that is announced and does not come takes no more.
-const UPLOAD_CHUNKS: usize = 4;
+/// Bytes of memory beyond the head's chunk that a value still to come gets at a time. Making room for them evicts, which takes up
+/// to 0.7 ms where items are smallest.
+const UPLOAD_STEP_BYTES: usize = 256 * 1024;
 
 /// What is put before or behind a value.
 enum Piece<'a> {
@@ -69,7 +69,7 @@ impl Store {
     ) -> Result<Upload, Refusal> {
         self.tick(now_s);
         let head = self.offer(key, write, value_len)?;
-        let built = self.build_part(&head, value_len, UPLOAD_CHUNKS);
+        let built = self.build_part(&head, value_len, UPLOAD_STEP_BYTES);
         built.map(|head| self.new_upload(head)).ok_or_else(|| self.refuse(key, write, Refusal::NoMemory))
     }
 
@@ -84,7 +84,7 @@ impl Store {
     ) -> Result<Upload, Refusal> {
         self.tick(now_s);
         let (last, room) = upload.end_of_room();
-        if self.append_chunks(last, upload.remaining() - room, UPLOAD_CHUNKS).is_none() {
+        if self.append_chunks(last, upload.remaining() - room, UPLOAD_STEP_BYTES).is_none() {
             self.count_no_memory(self.slab.classes.last());
             self.abandon(upload);
             return Err(self.refuse(key, write, Refusal::NoMemory));
@@ -349,14 +349,14 @@ impl Store {
         built.map(|loc| self.new_upload(loc))
     }
 
-    /// The same with at most so many chunks beyond the head.
-    fn build_part(&mut self, head: &Head<'_>, value_len: usize, chunks_max: usize) -> Option<Loc> {
+    /// The same with chunks beyond the head for so many bytes, at most.
+    fn build_part(&mut self, head: &Head<'_>, value_len: usize, step_bytes: usize) -> Option<Loc> {
         let head_bytes = self.slab.head_bytes(head, value_len);
         let built = self.allocate_chunk(head_bytes).and_then(|first| {
             self.slab.write_head(first, head, value_len);
             if self.slab.header(first).is(state::CHAINED) {
                 let left = value_len + self.slab.value_at(first) - self.slab.chunk_max();
-                if self.append_chunks(first, left, chunks_max).is_none() {
+                if self.append_chunks(first, left, step_bytes).is_none() {
                     self.slab.free_item(first);
                     return None;
                 }
@@ -369,13 +369,11 @@ impl Store {
         built
     }
 
-    /// Hooks chunks for the `left` bytes of a value that have none yet behind the last chunk of its chain, `chunks_max` at
-    /// most.
-    fn append_chunks(&mut self, mut last: Loc, mut left: usize, chunks_max: usize) -> Option<()> {
-        for _ in 0..chunks_max {
-            if left == 0 {
-                break;
-            }
+    /// Hooks chunks behind the last one of a value's chain, for `step_bytes` of the `left` bytes that have none yet and what the
+    /// last of these chunks holds beyond.
+    fn append_chunks(&mut self, mut last: Loc, mut left: usize, step_bytes: usize) -> Option<()> {
+        let enough = left.saturating_sub(step_bytes);
+        while left > enough {
             let chunk = self.allocate_chunk(self.slab.continuation_bytes(left))?;
             self.slab.append_continuation(last, chunk);
             left = left.saturating_sub(self.slab.continuation_room(chunk));

@@ -48,7 +48,7 @@ fn retrieve(keys: &mut Keyspace, request: &KeyRequest<'_>, out: &mut [u8]) -> Re
     let Ok(found) = found else { return Reply::default() };
     let item = keys.store.item(found);
     let cas = matches!(request.op, Op::Gets | Op::Gats).then(|| item.cas());
-    let head = reply::write_value_header(out, item.key(), item.flags(), item.value_len() as u32, cas);
+    let head = reply::write_value_header(out, request.key.bytes, item.flags(), item.value_len() as u32, cas);
     with_value(keys, found, head, true, out)
 }
 

@@ -2,7 +2,9 @@
 
 use super::{Mode, Session, Step, Stop};
 use crate::protocol::reply::text;
-use crate::protocol::{Command, Exptime, Frame, LongGet, LongGetStep, StoreCommand, StoreVerb, frame, parse};
+use crate::protocol::{
+    Command, Exptime, Frame, LongGet, LongGetStep, StoreCommand, StoreVerb, frame, parse, single_key,
+};
 use crate::shard::calls::{Call, Manner};
 use crate::shard::core::Core;
 use crate::shard::nodes::Nodes;
@@ -16,6 +18,11 @@ const VERBOSITY_MAX: u32 = 2;
 
 impl Session {
     pub(super) fn line(&mut self, core: &mut Core, rest: &[u8]) -> Step {
+        if let Some(key) = single_key(rest, core.settings.limits.key_len_max)
+            && !core.settings.nodes.as_ref().is_some_and(|nodes| nodes.are_under(key))
+        {
+            return self.single_get(core, key);
+        }
         let (line, used) = match frame(rest, core.settings.limits.line_buffered_max()) {
             Frame::Line { line, used } => (line, used),
             // The end of a datagram's line would not come either.
@@ -29,6 +36,23 @@ impl Session {
         };
         let command = parse(line, &core.settings.limits);
         self.command(core, command, used, rest)
+    }
+
+    /// `get key` and CR LF, without a list of keys.
+    fn single_get(&mut self, core: &mut Core, key: &[u8]) -> Step {
+        let used = b"get ".len() + key.len();
+        let step = self.keyed(core, &simple(core, Op::Get, key, false), used);
+        if step.stop.is_some() {
+            return step;
+        }
+        self.keys_left -= 1;
+        let end = self.reply(core, text::END, used + b"\r\n".len());
+        if end.stop.is_none() {
+            return end;
+        }
+        // The end of the line, later.
+        self.mode = Mode::Keys { keys: LongGet::checked(false), op: Op::Get, expires_s: 0 };
+        step
     }
 
     fn command(&mut self, core: &mut Core, command: Command<'_>, used: usize, rest: &[u8]) -> Step {
@@ -94,6 +118,7 @@ impl Session {
     pub(super) fn key(&mut self, core: &mut Core, rest: &[u8], at: (LongGet, Op, u32)) -> Step {
         let (mut keys, op, expires_s) = at;
         if self.keys_left == 0 {
+            core.keyspace.counters.conn_yields += 1;
             return Step::stop(Stop::Yield);
         }
         let (next, used) = keys.next(rest, &core.settings.limits);

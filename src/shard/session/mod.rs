@@ -321,6 +321,7 @@ impl Session {
     /// The next request, in the protocol of the connection.
     fn request(&mut self, core: &mut Core, rest: &[u8]) -> Step {
         if self.requests_left == 0 || self.keys_left == 0 {
+            core.keyspace.counters.conn_yields += 1;
             return Step::stop(Stop::Yield);
         }
         if self.is_leaving() {

@@ -1,13 +1,13 @@
 //! The commands that carry data, in every protocol.
 //!
 //! A small value is waited for until it is here whole, and travels with its request. A larger one is received in place: the
-//! owner of the key reserves the item's memory ([`Upload`]), a few chunks at a time, this session fills it as bytes arrive, also
+//! owner of the key reserves the item's memory ([`Upload`]), step by step, this session fills it as bytes arrive, also
 //! when the memory is another shard's, and the owner then stores it. So no value is ever buffered twice, and a value that does
-//! not come costs a few chunks of the cache.
+//! not come costs 256 KiB of the cache.
 
 use super::{Mode, Session, Step, Stop};
 use crate::net::DirectReceive;
-use crate::net::direct::{DIRECT_BYTES_MAX, Fill};
+use crate::net::direct::{DIRECT_BYTES_MAX, Fill, PIECES_MAX};
 use crate::protocol::reply::text;
 use crate::shard::core::Core;
 use crate::shard::direct::DIRECT_MIN;
@@ -33,7 +33,7 @@ enum State {
         /// When, in nanoseconds since the start.
         since_ns: u64,
     },
-    /// There is memory for less than one receive could bring; the next turn gets more.
+    /// All memory has been filled, and there is room for less than one receive could bring; the next turn gets more.
     Growing(Upload),
     /// The memory is being filled with what was received before it was there, or comes with other requests.
     Filling(Upload),
@@ -47,9 +47,11 @@ impl State {
     /// In place of one that is being changed.
     const NOTHING: State = State::Asked { missing: 0, since_ns: 0 };
 
-    /// Of an upload whose memory was made or grew.
-    fn of(upload: Upload) -> State {
-        if upload.room() < upload.remaining().min(DIRECT_BYTES_MAX) {
+    /// Of an upload of `len` bytes whose memory was made or grew. What has been announced gets a first step; when that has come,
+    /// as much as one receive could bring.
+    fn of(upload: Upload, len: u32) -> State {
+        let one_receive = upload.remaining().min(DIRECT_BYTES_MAX).min(PIECES_MAX * upload.piece_max());
+        if upload.remaining() < len as usize && upload.room() < one_receive {
             State::Growing(upload)
         } else {
             State::Filling(upload)
@@ -151,7 +153,7 @@ impl Session {
         let room_ns = core.telemetry.looked_for_room(began_ns);
         match result {
             Ok(upload) => {
-                let receiving = Receiving::new(request, owner, State::of(upload), room_ns);
+                let receiving = Receiving::new(request, owner, State::of(upload, request.value_len), room_ns);
                 self.mode = Mode::Value(receiving);
             }
             Err(reason) => self.refuse_here(core, request, reason, len, room_ns),
@@ -200,7 +202,7 @@ impl Session {
         }
         match result {
             Ok(upload) => {
-                receiving.state = State::of(upload);
+                receiving.state = State::of(upload, receiving.request.borrow().value_len);
                 self.mode = Mode::Value(receiving);
             }
             Err(reason) => {
@@ -321,7 +323,8 @@ impl Session {
         let room_ns = room_ns + core.telemetry.looked_for_room(began_ns);
         match result {
             Ok(upload) => {
-                let receiving = Receiving::new(&request, owner, State::of(upload), room_ns);
+                let receiving =
+                    Receiving::new(&request, owner, State::of(upload, request.value_len), room_ns);
                 self.mode = Mode::Value(receiving);
             }
             Err(reason) => self.refuse_here(core, &request, reason, missing, room_ns),
