@@ -15,7 +15,8 @@ mod given;
 pub mod listen;
 pub mod log_format;
 mod parse;
-#[cfg(test)]
+// With the program, whose words are in it too.
+#[cfg(all(test, feature = "top"))]
 mod reference;
 pub mod spec;
 pub mod steering;

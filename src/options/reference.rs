@@ -1,6 +1,6 @@
 //! What is made from the table and committed: `docs/options.md`, and below `package/` the manual page, the completions of shells
-//! and the configuration file that a package installs. The command line of `ringcached top` has a page and completions too. Committed, so that who builds a package needs no network and no run of
-//! the program, and a change of them is seen in review. Each is compared with what the table says, so it cannot go stale;
+//! and the configuration file that a package installs. The command line of `ringcached top` has a page and completions too.
+//! Committed, so that who builds a package needs no network and no run of the program, and a change of them is seen in review. Each is compared with what the table says, so it cannot go stale;
 //! `UPDATE=1 cargo test --lib reference` writes them anew.
 
 use std::fmt::Write as _;
