@@ -44,10 +44,10 @@ impl Shared {
 /// The writing end.
 pub struct Producer {
     shared: Arc<Shared>,
-    tail: u64,      // ours, not yet published
-    published: u64, // what the consumer may see
-    head: u64,      // what we last saw of the consumer
-    skipped: usize, // bytes before the start that the reserved record leaves unused
+    tail: u64,       // ours, not yet published
+    published: u64,  // what the consumer may see
+    head: u64,       // what we last saw of the consumer
+    skipped: usize,  // bytes before the start that the reserved record leaves unused
     reserved: usize, // bytes of it, 0 once it is committed
 }
 
