@@ -57,10 +57,12 @@ fn answer(socket: &mut TcpStream, has_body: bool) -> Answer {
     Answer { status: status.expect("a status line"), headers, body }
 }
 
-/// Asks for `path` on a connection that is kept.
+/// Asks for `path` on a connection, which is then at its end.
 fn get(socket: &mut TcpStream, path: &str) -> Answer {
     socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).expect("sent");
-    answer(socket, true)
+    let answer = answer(socket, true);
+    assert_eq!(answer.headers.get("connection").map(String::as_str), Some("close"));
+    answer
 }
 
 /// Asks for `path` on a connection of its own.

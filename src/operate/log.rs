@@ -22,8 +22,12 @@ pub const LINES_PER_S: u32 = 20;
 /// Kinds that are counted apart; the rest share the last count.
 const KINDS_MAX: usize = 64;
 
-/// Bytes of one write. A pipe that is not full takes as many without waiting (pipe(7)), and so does a socket.
-const PIECE_BYTES: usize = libc::PIPE_BUF;
+/// Bytes of a line, with its end. A pipe takes as many at once or none of them (pipe(7)), and so does a socket: no line is ever
+/// written in part, with the next one glued to it.
+const LINE_BYTES_MAX: usize = libc::PIPE_BUF;
+
+/// Stands at the end of a text that was cut.
+const CUT: &str = "...";
 
 /// How much has to be asked for before a line is shown, and how bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,21 +141,31 @@ fn write(level: Level, text: fmt::Arguments<'_>) -> bool {
         n if n == LogFormat::Json as u8 => LogFormat::Json,
         _ => LogFormat::Text,
     };
-    let line = render(format, level, &text.to_string(), SystemTime::now());
+    let line = fitted(format, level, &text.to_string(), SystemTime::now());
     write_without_waiting(line.as_bytes()).is_ok()
 }
 
 /// Writes to standard error what it takes at once. It is shared with other processes, so it cannot be made not to block.
 fn write_without_waiting(bytes: &[u8]) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
-    for piece in bytes.chunks(PIECE_BYTES) {
-        let mut room = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-        poll(&mut room, PollTimeout::ZERO)?;
-        if room[0].any() != Some(true) || stderr.write(piece)? < piece.len() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+    let mut room = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut room, PollTimeout::ZERO)?;
+    if room[0].any() != Some(true) || stderr.write(bytes)? < bytes.len() {
+        return Err(io::ErrorKind::WouldBlock.into());
     }
     Ok(())
+}
+
+/// A line of at most [`LINE_BYTES_MAX`]. The text is cut before it gets its form, so that the line is whole; what a form
+/// makes longer is cut shorter.
+fn fitted(format: LogFormat, level: Level, text: &str, now: SystemTime) -> String {
+    let mut line = render(format, level, text, now);
+    let mut len = text.len().min(LINE_BYTES_MAX);
+    while line.len() > LINE_BYTES_MAX && len > 0 {
+        len = text.floor_char_boundary(len - len.div_ceil(8));
+        line = render(format, level, &format!("{}{CUT}", &text[..len]), now);
+    }
+    line
 }
 
 /// A line, with its end.
@@ -245,6 +259,23 @@ mod tests {
         assert_eq!(rendered(LogFormat::Journal, Level::Error), "<3>a \"b\"\n<3>c\n");
         let json = r#"{"time":"1970-01-01T00:00:00.000Z","level":"info","message":"a \"b\"\u000ac"}"#;
         assert_eq!(rendered(LogFormat::Json, Level::Verbose), format!("{json}\n"));
+    }
+
+    #[test]
+    fn a_line_is_one_write() {
+        let texts =
+            ["x".repeat(100_000), "\u{1}".repeat(5_000), "\u{20ac}".repeat(2_000), "a\n".repeat(4_000)];
+        for format in [LogFormat::Text, LogFormat::Journal, LogFormat::Json] {
+            let fitted = |text: &str| fitted(format, Level::Warning, text, SystemTime::UNIX_EPOCH);
+            for text in &texts {
+                let line = fitted(text);
+                assert!(line.len() <= LINE_BYTES_MAX && line.len() > LINE_BYTES_MAX / 2, "{}", line.len());
+                let end = if format == LogFormat::Json { "...\"}\n" } else { "...\n" };
+                assert!(line.ends_with(end), "{line}");
+            }
+            let whole = render(format, Level::Warning, "short", SystemTime::UNIX_EPOCH);
+            assert_eq!(fitted("short"), whole);
+        }
     }
 
     #[test]

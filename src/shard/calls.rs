@@ -215,10 +215,10 @@ impl Core {
         true
     }
 
-    /// Asks every shard for its report. Nothing if the last such call has not been answered yet, or there is no room now.
-    pub fn inquire(&mut self) -> Option<LocalReceiver<Vec<Snapshot>>> {
+    /// Asks every shard for its report about `topic`. Nothing if the last such call has not been answered yet, or there is no room now.
+    pub fn inquire(&mut self, topic: Topic) -> Option<LocalReceiver<Vec<Snapshot>>> {
         let is_free = self.calls.inquirer.is_none();
-        let call = Call::Stats(Topic::Metrics.into());
+        let call = Call::Stats(topic.into());
         if !is_free || !self.start_call(NO_CONNECTION, call, Manner::Reports) {
             return None;
         }

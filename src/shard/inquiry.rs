@@ -6,7 +6,7 @@
 
 use super::Shard;
 use super::common::Common;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Topic};
 use crate::net::Doorbell;
 use glommio::sync::Semaphore;
 use std::cell::RefCell;
@@ -40,12 +40,12 @@ impl Inquiry {
         Inquiry { shard, common, bells, one_at_a_time: Semaphore::new(1) }
     }
 
-    /// The reports of all shards, in their order. Takes as long as the slowest shard: the caller limits how long it waits.
-    pub async fn reports(&self) -> Vec<Snapshot> {
+    /// The reports of all shards about `topic`, in their order. Takes as long as the slowest shard: the caller limits how long it waits.
+    pub async fn reports(&self, topic: Topic) -> Vec<Snapshot> {
         // The semaphore is never closed, and the channel never drops what waits for its one answer.
         let _one = self.one_at_a_time.acquire_permit(1).await;
         loop {
-            let asked = self.shard.borrow_mut().core.inquire();
+            let asked = self.shard.borrow_mut().core.inquire(topic);
             match asked {
                 Some(reports) => {
                     self.shard.borrow().ring.bell().ring(); // the loop may be asleep

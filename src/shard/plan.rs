@@ -113,10 +113,10 @@ const DATAGRAM_BYTES: usize = DatagramBuffers::footprint_bytes(MESSAGE_LEN_MAX +
 /// The heap and the stack of the process before there is a shard: options, texts, the sockets' names.
 const HEAP_BYTES: usize = 1024 * 1024;
 
-/// Two texts of metrics at a time. Of each shard: its report, and its lines in a text that grows by doubling. Of the process: the lines
-/// by size class, the reports of `stats` they come from, and buffers of connections.
-const METRICS_BYTES: usize = 128 * 1024;
-const ADMIN_BYTES: usize = 1536 * 1024;
+/// Two texts of metrics at a time, whose sizes are tested where they are made. Of each shard: its report, and its lines. Of the
+/// process: the lines by size class, as many as there can be, the reports of `stats` they come from, and buffers of connections.
+const METRICS_BYTES: usize = 256 * 1024;
+const ADMIN_BYTES: usize = 2048 * 1024;
 
 impl Plan {
     /// The memory of `shards` shards under a limit of `limit_bytes`, with keys of up to `key_len_max` bytes, with UDP or

@@ -4,6 +4,7 @@ use super::pace::{Pace, unless};
 use crate::operate::metrics;
 use crate::operate::stats::Reporter;
 use crate::shard::inquiry::Inquiry;
+use crate::shard::snapshot::Topic;
 use glommio::sync::Semaphore;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -61,7 +62,7 @@ impl Endpoint {
     async fn metrics(&self, pace: &Pace) -> Answer {
         let scrape = async {
             let place = self.scrapes.acquire_static_permit(1).await.ok()?;
-            let reports = self.inquiry.reports().await;
+            let reports = self.inquiry.reports(Topic::Metrics).await;
             pace.hold(place);
             Some(metrics::render(&self.reporter, &reports).await)
         };
@@ -89,7 +90,8 @@ impl Endpoint {
         if self.inquiry.is_stopping() {
             return words(StatusCode::SERVICE_UNAVAILABLE, "the server stops\n");
         }
-        match within(PROBE_WITHIN, self.inquiry.reports()).await {
+        // What they report does not matter, that they do does: so the least there is.
+        match within(PROBE_WITHIN, self.inquiry.reports(Topic::General)).await {
             Some(_) => words(StatusCode::OK, "serves\n"),
             None => words(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -1,6 +1,7 @@
 //! HTTP for operators (`--admin`): `/metrics`, `/healthz`, `/readyz`. Tasks of shard 0's executor, with the few shares of the upkeep:
 //! a request of a client never waits for one of these longer than for a step of the store.
 //!
+//! Each connection is one request: were they kept, a few scrapers could hold all places, and a probe would never have its turn.
 //! hyper speaks HTTP; [`stream`] is its way to the socket, [`pace`] the time a client has, [`answers`] what is said. Everything is
 //! bounded: connections, the head of a request, the time to send it and to take the answer, texts of metrics at a time. Nothing
 //! can be changed through it, and it is never on a port of the cache.
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use stream::Stream;
 
-/// Connections at a time; more wait to be accepted. A few scrapers and probes, each with one that it keeps.
+/// Connections at a time; more wait to be accepted, and none lasts long.
 const CONNECTIONS_MAX: u64 = 8;
 
 /// Bytes of the head of a request, the least that hyper takes for it. What comes beyond is answered with 431.
@@ -70,11 +71,11 @@ async fn accept(listener: TcpListener, endpoint: Rc<Endpoint>, connections: Rc<S
     }
 }
 
-/// Answers the requests of one connection until it ends or takes too long.
+/// Answers the one request of a connection, unless it takes too long.
 async fn converse(socket: TcpStream, endpoint: &Endpoint) {
-    let pace = Rc::new(Pace::default());
+    let pace = Pace::default();
     // A socket that is broken already has nobody to tell.
-    let Ok(stream) = Stream::new(socket, pace.clone()) else { return };
+    let Ok(stream) = Stream::new(socket) else { return };
     let service = service_fn(|request| {
         pace.answering();
         endpoint.answer(request, &pace)
@@ -82,6 +83,7 @@ async fn converse(socket: TcpStream, endpoint: &Endpoint) {
     let connection = http1::Builder::new()
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
+        .keep_alive(false)
         .serve_connection(stream, service);
     // How it ended does not matter: there is nothing to undo.
     let _ = unless(pace.overdue(), connection).await;

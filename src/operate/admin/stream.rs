@@ -1,12 +1,10 @@
 //! A socket of the admin endpoint as hyper wants it: reads and writes that wait in the shard's executor.
 
-use super::pace::Pace;
 use glommio::io::{PollState, PollableFd};
 use hyper::rt::ReadBufCursor;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// Bytes taken at a time: the head of an ordinary request.
@@ -17,16 +15,15 @@ pub struct Stream {
     socket: PollableFd<TcpStream>,
     reading: PollState,
     writing: PollState,
-    pace: Rc<Pace>,
 }
 
 impl Stream {
     /// # Errors
     /// When the socket is broken.
-    pub fn new(socket: TcpStream, pace: Rc<Pace>) -> io::Result<Stream> {
+    pub fn new(socket: TcpStream) -> io::Result<Stream> {
         socket.set_nonblocking(true)?;
         let socket = PollableFd::new(socket).map_err(io::Error::other)?;
-        Ok(Stream { socket, reading: PollState::new(), writing: PollState::new(), pace })
+        Ok(Stream { socket, reading: PollState::new(), writing: PollState::new() })
     }
 
     /// Tries `write` whenever the socket has room.
@@ -40,10 +37,7 @@ impl Stream {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     ready!(self.socket.poll_writable(cx, &mut self.writing)).map_err(io::Error::other)?;
                 }
-                result => {
-                    self.pace.sent();
-                    return Poll::Ready(result);
-                }
+                result => return Poll::Ready(result),
             }
         }
     }
@@ -61,7 +55,6 @@ impl hyper::rt::Read for Stream {
         loop {
             match this.socket.get_ref().read(&mut bytes[..room]) {
                 Ok(len) => {
-                    this.pace.received();
                     into.put_slice(&bytes[..len]);
                     return Poll::Ready(Ok(()));
                 }
@@ -92,7 +85,6 @@ impl hyper::rt::Write for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.pace.flushed();
         Poll::Ready(Ok(()))
     }
 

@@ -4,9 +4,10 @@
 //! Source: github.com/prometheus/memcached_exporter, `pkg/exporter/exporter.go` at 17e002c. What it makes of a second tier or a proxy is
 //! not here, as neither is in `stats`.
 
+use super::Pace;
 use super::text::{Exposition, Kind, Label};
 use crate::operate::stats::Reporter;
-use crate::operate::stats::classes::{classes, malloced_bytes};
+use crate::operate::stats::classes::malloced_bytes;
 use crate::shard::snapshot::{Snapshot, Topic};
 use crate::store::{ClassCounters, ClassStats};
 use std::collections::{BTreeMap, HashMap};
@@ -171,7 +172,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Writes all of it.
+/// Writes what is of the server as a whole.
 pub(super) fn write(text: &mut Exposition, reporter: &Reporter, reports: &[Snapshot]) {
     let report = |topic: Topic| String::from_utf8(reporter.render(topic.into(), reports)).unwrap_or_default();
     let (general, settings) = (report(Topic::General), report(Topic::Settings));
@@ -191,21 +192,32 @@ pub(super) fn write(text: &mut Exposition, reporter: &Reporter, reports: &[Snaps
     }
     commands(text, &general);
     single(text, "malloced_bytes", Gauge, "Bytes of the pages of all classes.", malloced_bytes(reports));
-    let mut classes = classes(reports);
+}
+
+/// Writes what is of each size class.
+pub(super) async fn write_classes(
+    text: &mut Exposition,
+    pace: &mut Pace,
+    mut classes: BTreeMap<u8, ClassStats>,
+) {
     classes.retain(|_, class| class.total_pages > 0);
-    by_class(text, SLABS, &classes);
-    class_samples(text, "commands_total", "Commands by what became of them.", &classes, |put, class| {
+    by_class(text, pace, SLABS, &classes).await;
+    let help = "Commands by what became of them.";
+    class_samples(text, pace, "commands_total", help, &classes, |put, class| {
         for (command, status, count) in CLASS_COMMANDS {
             put(&[("command", &command), ("status", &status)], count(&class.counters));
         }
-    });
+    })
+    .await;
     classes.retain(|_, class| class.counters.number > 0);
-    by_class(text, ITEMS, &classes);
-    class_samples(text, "lru_hits_total", "Reads that hit, all in the one order.", &classes, |put, class| {
+    by_class(text, pace, ITEMS, &classes).await;
+    let help = "Reads that hit, all in the one order.";
+    class_samples(text, pace, "lru_hits_total", help, &classes, |put, class| {
         for (queue, hits) in QUEUES {
             put(&[("lru", &queue)], hits(&class.counters));
         }
-    });
+    })
+    .await;
 }
 
 fn single(text: &mut Exposition, name: &str, kind: Kind, help: &str, value: impl Display) {
@@ -232,11 +244,17 @@ fn commands(text: &mut Exposition, general: &Lines<'_>) {
 }
 
 /// One family for each row, with a sample for each class.
-fn by_class(text: &mut Exposition, rows: &[ClassRow], classes: &BTreeMap<u8, ClassStats>) {
+async fn by_class(
+    text: &mut Exposition,
+    pace: &mut Pace,
+    rows: &[ClassRow],
+    classes: &BTreeMap<u8, ClassStats>,
+) {
     for (name, kind, help, value) in rows.iter().filter(|_| !classes.is_empty()) {
         let name = format!("memcached_{name}");
         text.family(&name, *kind, help);
         classes.iter().for_each(|(id, class)| text.sample(&name, &[("slab", id)], value(class)));
+        pace.rest(text).await;
     }
 }
 
@@ -244,8 +262,9 @@ fn by_class(text: &mut Exposition, rows: &[ClassRow], classes: &BTreeMap<u8, Cla
 type Put<'a> = &'a mut dyn FnMut(&[Label<'_>], u64);
 
 /// A family of counters with several samples for each class.
-fn class_samples(
+async fn class_samples(
     text: &mut Exposition,
+    pace: &mut Pace,
     name: &str,
     help: &str,
     classes: &BTreeMap<u8, ClassStats>,
@@ -262,5 +281,6 @@ fn class_samples(
             text.sample(&name, &[&[first], labels].concat(), value);
         };
         of(&mut put, class);
+        pace.rest(text).await;
     }
 }

@@ -44,10 +44,11 @@ impl Shared {
 /// The writing end.
 pub struct Producer {
     shared: Arc<Shared>,
-    tail: u64,      // ours, not yet published
-    published: u64, // what the consumer may see
-    head: u64,      // what we last saw of the consumer
-    skipped: usize, // bytes before the start that the reserved record leaves unused
+    tail: u64,       // ours, not yet published
+    published: u64,  // what the consumer may see
+    head: u64,       // what we last saw of the consumer
+    skipped: usize,  // bytes before the start that the reserved record leaves unused
+    reserved: usize, // bytes of it, 0 once it is committed
 }
 
 /// The reading end.
@@ -65,7 +66,7 @@ pub fn queue(capacity_bytes: usize) -> (Producer, Consumer) {
     let memory = Words::zeroed(capacity_bytes.next_power_of_two() / 8);
     let shared = Arc::new(Shared { tail: zero(), head: zero(), memory });
     (
-        Producer { shared: shared.clone(), tail: 0, published: 0, head: 0, skipped: 0 },
+        Producer { shared: shared.clone(), tail: 0, published: 0, head: 0, skipped: 0, reserved: 0 },
         Consumer { shared, head: 0, published: 0, tail: 0 },
     )
 }
@@ -83,6 +84,7 @@ impl Producer {
             return None;
         }
         self.skipped = skipped;
+        self.reserved = len;
         let at = if skipped > 0 { 0 } else { at };
         let start = self.shared.memory.to_write(at + HEADER_BYTES, len);
         // SAFETY: the `need` bytes from `at` are contiguous, in bounds and the producer's until the tail is published
@@ -101,6 +103,8 @@ impl Producer {
 
     /// Ends the record begun by [`reserve`](Self::reserve) at `len` bytes (at most what was reserved).
     pub fn commit(&mut self, len: usize) {
+        let reserved = std::mem::take(&mut self.reserved);
+        debug_assert!(len <= reserved, "a record of {len} bytes in room for {reserved}");
         let mut at = self.tail as usize & (self.shared.capacity() - 1);
         if self.skipped > 0 {
             // SAFETY: the rest of the memory is ours (`reserve` checked the room), `at` is 8-aligned and in bounds.
@@ -210,6 +214,15 @@ mod tests {
         assert_eq!(consumer.take(), Some(&b"abc"[..]));
         assert_eq!(consumer.take(), Some(&b"d"[..]));
         assert!(consumer.take().is_none());
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "a record of 9 bytes in room for 8")]
+    fn a_longer_commit_than_reserved_is_found() {
+        let (mut producer, _consumer) = queue(256);
+        assert!(producer.reserve(8).is_some());
+        producer.commit(9);
     }
 
     /// Two threads, records of all lengths, each with its number and a sum: order, content and nothing lost.

@@ -15,12 +15,12 @@ use fastrand::Rng;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Nodes after which an attempt is given up.
-const NODES_MAX: usize = 3_000;
+/// Attempts of one patience. The very first tries operations in the order in which they ended, the others by chance: a wrong
+/// choice at the beginning of one costs no more than that attempt.
+const ATTEMPTS: u64 = 12;
 
-/// Attempts after which a key is undecided. The first tries operations in the order in which they ended, the others by chance:
-/// a wrong choice at the beginning of one costs no more than that attempt.
-const ATTEMPTS_MAX: u64 = 12;
+/// Nodes after which an attempt is given up. Few keys need more than the first patience; after the last one they are undecided.
+const PATIENCES_NODES: [usize; 2] = [3_000, 30_000];
 
 /// What the check of a key has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +36,16 @@ pub enum Verdict {
 /// Checks one key, whose operations are in the order in which they were sent.
 pub fn check(operations: &[Operation], rules: &Rules) -> Verdict {
     let search = Search::new(operations, rules);
-    (0..ATTEMPTS_MAX).find_map(|attempt| try_once(&search, attempt)).unwrap_or(Verdict::Undecided)
+    PATIENCES_NODES
+        .iter()
+        .flat_map(|nodes_max| (0..ATTEMPTS).map(move |_| *nodes_max))
+        .zip(0..)
+        .find_map(|(nodes_max, attempt)| try_once(&search, attempt, nodes_max))
+        .unwrap_or(Verdict::Undecided)
 }
 
 /// Nothing if the attempt was too long.
-fn try_once(search: &Search<'_>, attempt: u64) -> Option<Verdict> {
+fn try_once(search: &Search<'_>, attempt: u64, nodes_max: usize) -> Option<Verdict> {
     let mut random = Rng::with_seed(attempt);
     let mut open = vec![(vec![0u16; search.sessions.len()], State::default())];
     let mut tried = HashSet::new();
@@ -62,7 +67,7 @@ fn try_once(search: &Search<'_>, attempt: u64) -> Option<Verdict> {
         if !tried.insert(fingerprint(&places, &state)) {
             continue;
         }
-        if tried.len() > NODES_MAX {
+        if tried.len() > nodes_max {
             return None;
         }
         for at in candidates {
@@ -78,7 +83,7 @@ fn try_once(search: &Search<'_>, attempt: u64) -> Option<Verdict> {
     Some(Verdict::Impossible(stuck))
 }
 
-/// A number for a node. That two of the few thousand nodes of a key have the same is not to be expected.
+/// A number for a node. That two of the 30,000 nodes of a key have the same is not to be expected.
 fn fingerprint(places: &[u16], state: &State) -> u64 {
     let mut hasher = DefaultHasher::new();
     state.hash(&mut hasher);

@@ -37,8 +37,8 @@ pub struct Report {
     pub evictions: u64,
     /// Keys checked.
     pub keys: usize,
-    /// Keys whose check was too long.
-    pub undecided: usize,
+    /// Those whose check was too long.
+    pub undecided: Vec<usize>,
     /// What is wrong.
     pub failure: Option<String>,
 }
@@ -162,7 +162,7 @@ fn judge(shared: &Shared, mut rules: Rules, keys: usize, report: &mut Report) ->
         rules.numbers = numbers(&operations).map_err(|complaint| format!("key {key}: {complaint}"))?;
         match check(&operations, &rules) {
             Verdict::Explained => {}
-            Verdict::Undecided => report.undecided += 1,
+            Verdict::Undecided => report.undecided.push(key),
             Verdict::Impossible(stuck) => return Err(story(key, &operations, &stuck)),
         }
     }

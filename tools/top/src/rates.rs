@@ -14,8 +14,8 @@ pub struct Rates {
     pub connections_per_s: Option<f64>,
     /// Items that left to make room.
     pub evictions_per_s: Option<f64>,
-    /// Expired items whose room was used again.
-    pub reclaimed_per_s: Option<f64>,
+    /// Expired items whose room was taken back.
+    pub expired_per_s: Option<f64>,
     /// Bytes received.
     pub read_bytes_per_s: Option<f64>,
     /// Bytes sent.
@@ -65,7 +65,7 @@ impl Rates {
             hit_ratio: commands.first().and_then(|get| get.hit_ratio),
             connections_per_s: per_s(a.connections_total, b.connections_total),
             evictions_per_s: per_s(a.evictions, b.evictions),
-            reclaimed_per_s: per_s(a.reclaimed, b.reclaimed),
+            expired_per_s: per_s(a.expired, b.expired),
             read_bytes_per_s: per_s(a.read_bytes, b.read_bytes),
             written_bytes_per_s: per_s(a.written_bytes, b.written_bytes),
             cores: cpu_s.filter(|_| seconds > 0.0).map(|cpu_s| cpu_s / seconds),

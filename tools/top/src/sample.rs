@@ -77,8 +77,8 @@ pub struct Server {
     pub limit_bytes: Option<u64>,
     /// Items that left to make room.
     pub evictions: Option<u64>,
-    /// Expired items whose room was used again.
-    pub reclaimed: Option<u64>,
+    /// Expired items whose room was taken back, when it was needed or by the crawl.
+    pub expired: Option<u64>,
     /// Bytes received.
     pub read_bytes: Option<u64>,
     /// Bytes sent.
@@ -282,7 +282,7 @@ impl Server {
             bytes: count("bytes"),
             limit_bytes: count("limit_maxbytes"),
             evictions: count("evictions"),
-            reclaimed: count("reclaimed"),
+            expired: count("reclaimed").zip(count("crawler_reclaimed")).and_then(|(a, b)| a.checked_add(b)),
             read_bytes: count("bytes_read"),
             written_bytes: count("bytes_written"),
             cpu_s: cpu_s.map(|(user, system)| user + system),
@@ -391,7 +391,8 @@ pub mod tests {
          STAT cmd_touch 0\r\nSTAT cmd_meta 0\r\nSTAT get_hits 900\r\nSTAT get_misses 100\r\nSTAT delete_hits 0\r\nSTAT delete_misses 0\r\n\
          STAT incr_hits 0\r\nSTAT incr_misses 0\r\nSTAT decr_hits 0\r\nSTAT decr_misses 0\r\nSTAT cas_hits 0\r\nSTAT cas_misses 0\r\n\
          STAT cas_badval 0\r\nSTAT touch_hits 0\r\nSTAT touch_misses 0\r\nSTAT bytes_read 1000\r\nSTAT bytes_written 2000\r\n\
-         STAT limit_maxbytes 67108864\r\nSTAT bytes 33554432\r\nSTAT curr_items 400\r\nSTAT evictions 5\r\nSTAT reclaimed 6\r\nEND\r\n",
+         STAT limit_maxbytes 67108864\r\nSTAT bytes 33554432\r\nSTAT curr_items 400\r\nSTAT evictions 5\r\nSTAT reclaimed 6\r\n\
+         STAT crawler_reclaimed 2\r\nEND\r\n",
         "STAT 0:core 0\r\nSTAT 0:curr_connections 1\r\nSTAT 0:curr_items 100\r\nSTAT 0:bytes 1000\r\nSTAT 0:cmd_local 500\r\n\
          STAT 0:cmd_forwarded 250\r\nSTAT 0:cmd_for_peers 250\r\nSTAT 1:core 1\r\nSTAT 1:curr_connections 2\r\nSTAT 1:curr_items 300\r\n\
          STAT 1:bytes 3000\r\nSTAT 1:cmd_local 500\r\nSTAT 1:cmd_forwarded 250\r\nSTAT 1:cmd_for_peers 250\r\nEND\r\n",
@@ -428,6 +429,7 @@ pub mod tests {
         let sample = sample(Instant::now(), &RINGCACHED);
         assert_eq!(sample.server.pid, Some(7));
         assert_eq!(sample.server.cpu_s, Some(2.0));
+        assert_eq!(sample.server.expired, Some(8), "found when memory was needed, and by the crawl");
         let get = Command { name: "get", total: Some(1000), hits: Some(900), is_counted_twice: false };
         assert_eq!(sample.commands[0], get);
         assert_eq!(sample.commands[1].hits, None, "a set cannot miss");

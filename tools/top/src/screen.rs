@@ -146,7 +146,7 @@ fn draw_totals(sample: &Sample, rates: &Rates, area: Rect, out: &mut Buffer) {
             " items {}   evicted {}   expired {}",
             or_absent(server.items, count),
             per_s(rates.evictions_per_s),
-            per_s(rates.reclaimed_per_s),
+            per_s(rates.expired_per_s),
         ),
     ];
     Paragraph::new(lines.map(Line::from).to_vec()).render(area, out);
