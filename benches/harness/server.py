@@ -13,6 +13,7 @@ COMMANDS = {
 }
 
 OWN = ("limit", "ringcached")
+CLASSIC_ONLY = ("pogocache",)  # no meta commands: left out of their cells
 
 
 def commands(chosen, names):
