@@ -105,6 +105,8 @@ impl Producer {
     pub fn commit(&mut self, len: usize) {
         let reserved = std::mem::take(&mut self.reserved);
         debug_assert!(len <= reserved, "a record of {len} bytes in room for {reserved}");
+        // The consumer trusts this length: beyond what was reserved it would read what is not there.
+        let len = len.min(reserved);
         let mut at = self.tail as usize & (self.shared.capacity() - 1);
         if self.skipped > 0 {
             // SAFETY: the rest of the memory is ours (`reserve` checked the room), `at` is 8-aligned and in bounds.

@@ -57,6 +57,17 @@ impl State {
             State::Filling(upload)
         }
     }
+
+    /// Of an upload that has got more of its bytes.
+    fn after(upload: Upload) -> State {
+        if upload.remaining() == 0 {
+            State::Full(upload)
+        } else if upload.needs_room() {
+            State::Growing(upload)
+        } else {
+            State::Filling(upload)
+        }
+    }
 }
 
 /// Bytes of the line end behind the data.
@@ -245,10 +256,8 @@ impl Session {
         receiving.state = match std::mem::replace(&mut receiving.state, State::NOTHING) {
             State::Direct(mut direct) => {
                 direct.ended(len);
-                if direct.room().remaining() == 0 {
-                    State::Full(direct.into_room())
-                } else if direct.room().needs_room() {
-                    State::Growing(direct.into_room())
+                if direct.room().remaining() == 0 || direct.room().needs_room() {
+                    State::after(direct.into_room())
                 } else {
                     State::Direct(direct)
                 }
@@ -267,18 +276,12 @@ impl Session {
                 Step::stop(Stop::WaitOwn)
             }
             State::Growing(upload) => {
-                let Receiving { request, owner, room_ns, .. } = *receiving;
-                self.grow(core, request, owner, room_ns, upload)
+                receiving.state = State::NOTHING;
+                self.grow(core, receiving, upload)
             }
             State::Filling(mut upload) => {
                 let n = upload.write(rest);
-                receiving.state = if upload.remaining() == 0 {
-                    State::Full(upload)
-                } else if upload.needs_room() {
-                    State::Growing(upload)
-                } else {
-                    State::Filling(upload)
-                };
+                receiving.state = State::after(upload);
                 self.mode = Mode::Value(receiving);
                 Step::on(n)
             }
@@ -302,29 +305,23 @@ impl Session {
     }
 
     /// Gets a few chunks more for a value, and others their turn before the next ones.
-    fn grow(
-        &mut self,
-        core: &mut Core,
-        owned: OwnedRequest,
-        owner: usize,
-        room_ns: u64,
-        upload: Upload,
-    ) -> Step {
+    fn grow(&mut self, core: &mut Core, mut receiving: Box<Receiving>, upload: Upload) -> Step {
         let missing = upload.remaining();
-        let request = owned.borrow();
-        if owner != core.id {
-            let asked = State::Asked { missing, since_ns: core.telemetry.now_ns() };
-            self.mode = Mode::Value(Receiving::new(&request, owner, asked, room_ns));
-            core.out.ask_surely(owner, Ask::Grow(self.next_ticket(), Uploading::Sent(owned), upload));
+        let request = receiving.request.borrow();
+        if receiving.owner != core.id {
+            let uploading = Uploading::Sent(OwnedRequest::new(&request));
+            core.out.ask_surely(receiving.owner, Ask::Grow(self.next_ticket(), uploading, upload));
+            receiving.state = State::Asked { missing, since_ns: core.telemetry.now_ns() };
+            self.mode = Mode::Value(receiving);
             return Step::stop(Stop::WaitOwn);
         }
         let (began_ns, keys) = (core.telemetry.now_ns(), &mut core.keyspace);
         let result = keys.store.grow(upload, request.key, &request.write(), keys.now_s);
-        let room_ns = room_ns + core.telemetry.looked_for_room(began_ns);
+        let room_ns = receiving.room_ns + core.telemetry.looked_for_room(began_ns);
         match result {
             Ok(upload) => {
-                let receiving =
-                    Receiving::new(&request, owner, State::of(upload, request.value_len), room_ns);
+                let state = State::of(upload, request.value_len);
+                (receiving.state, receiving.room_ns) = (state, room_ns);
                 self.mode = Mode::Value(receiving);
             }
             Err(reason) => self.refuse_here(core, &request, reason, missing, room_ns),
