@@ -75,8 +75,8 @@ pub struct Conn {
     pub last_command_s: u32,
     /// The receive in the ring.
     pub receive: Receive,
-    /// The last bytes it sent went straight into a large value: another may follow.
-    pub large: bool,
+    /// So many receives take a single buffer: a large value has been received directly, and another may follow.
+    pub single_receives: u8,
     /// So many bytes must have come before its receive takes them.
     pub low_water: u32,
     /// How far it is from its end.
@@ -119,7 +119,7 @@ impl Conns {
             listener,
             last_command_s: now_s,
             receive: Receive::Off,
-            large: false,
+            single_receives: 0,
             low_water: 1,
             life: Life::Open,
             reason: Reason::Normal,

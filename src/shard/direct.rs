@@ -2,9 +2,9 @@
 //!
 //! As a rule a connection has one multishot receive into the shard's buffers. Once a session misses [`DIRECT_MIN`] bytes of
 //! a value that has its memory, the multishot receive is ended, what it still delivers is taken as usual, and then direct
-//! receives follow each other until the value is whole. The next receive takes a single buffer: the line end and the head of
-//! the next large value fit it, so in a stream of large values nothing has to be ended again; if anything else comes, the
-//! multishot receive follows.
+//! receives follow each other until the value is whole. The next two receives take a single buffer each: the line end and
+//! the head of the next large value fit them, together or one after the other, so in a stream of large values nothing has to be ended
+//! again; if anything else comes, the multishot receive follows.
 //!
 //! While a direct receive is in flight the session owns the value's memory through its `DirectReceive`, and the connection
 //! counts as receiving: it is neither closed nor is the value given up before the completion has come.
@@ -17,6 +17,9 @@ use crate::net::Kernel;
 /// Bytes missing of a value from which on they are received directly. Values of 100 KB cost 0.6 times the CPU that way; of 40 KB,
 /// in a dense stream, 1.6 times: a multishot receive brings several of them at once.
 pub const DIRECT_MIN: usize = 64 * 1024;
+
+/// Receives into a single buffer after a direct one.
+const SINGLE_AFTER_DIRECT: u8 = 2;
 
 /// Bytes that the direct receives started in one turn may take: the kernel copies them while everybody else waits. Others
 /// start in the next turn.
@@ -33,7 +36,7 @@ impl<K: Kernel> Shard<K> {
             }
             // A value whose memory has been asked for is received when the owner has answered.
             let Some(fill) = session.start_direct() else { return };
-            (conn.receive, conn.large) = (Receive::Direct, true);
+            (conn.receive, conn.single_receives) = (Receive::Direct, SINGLE_AFTER_DIRECT);
             self.direct_bytes += fill.asked();
             // The idle clock must see that bytes come.
             let low_water = if self.core.settings.live.idle_timeout_s() > 0 { 1 } else { fill.low_water() };
@@ -42,7 +45,7 @@ impl<K: Kernel> Shard<K> {
         }
         conn.set_low_water(&self.ring, 1);
         conn.receive = Receive::Armed;
-        if std::mem::take(&mut conn.large) || self.crowd != Crowd::None {
+        if conn.single_receives > 0 || self.crowd != Crowd::None {
             self.ring.receive_once(index, conn.fd);
         } else {
             self.ring.receive(index, conn.fd);

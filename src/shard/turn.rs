@@ -127,6 +127,7 @@ impl<K: Kernel> Shard<K> {
         if !armed {
             conn.receive = Receive::Off;
         }
+        conn.single_receives = conn.single_receives.saturating_sub(1);
         conn.last_command_s = self.core.keyspace.now_s;
         self.core.keyspace.counters.bytes_read += u64::from(piece.len);
         if conn.life == Life::Open {

@@ -277,7 +277,7 @@ impl Session {
             }
             State::Growing(upload) => {
                 receiving.state = State::NOTHING;
-                self.grow(core, receiving, upload)
+                self.grow(core, receiving, upload, rest)
             }
             State::Filling(mut upload) => {
                 let n = upload.write(rest);
@@ -304,8 +304,9 @@ impl Session {
         }
     }
 
-    /// Gets a few chunks more for a value, and others their turn before the next ones.
-    fn grow(&mut self, core: &mut Core, mut receiving: Box<Receiving>, upload: Upload) -> Step {
+    /// Gets a few chunks more for a value. Others have their turn before they are filled, unless bytes for them are here: those would
+    /// have to be put aside, and are so few that a turn makes room once for each of its receives.
+    fn grow(&mut self, core: &mut Core, mut receiving: Box<Receiving>, upload: Upload, rest: &[u8]) -> Step {
         let missing = upload.remaining();
         let request = receiving.request.borrow();
         if receiving.owner != core.id {
@@ -326,7 +327,7 @@ impl Session {
             }
             Err(reason) => self.refuse_here(core, &request, reason, missing, room_ns),
         }
-        Step::stop(Stop::Yield)
+        if rest.is_empty() { Step::stop(Stop::Yield) } else { Step::on(0) }
     }
 
     fn finish_value(
