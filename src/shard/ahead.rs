@@ -1,10 +1,12 @@
 //! Fetches into the cache what the requests that come next will touch, many at a time: without it each request waits for its
 //! bucket and then for its item, with it the waits of a batch overlap.
 //!
-//! Two occasions: before the events of a turn are run, the first key of each; inside a session, the keys of a pipeline or
-//! a multi-get.
+//! Three occasions: before the events of a turn are run, the first key of each; inside a session, the keys of a pipeline or
+//! a multi-get; and the keys that a peer asks for.
 
 use super::core::Core;
+use super::mesh::queue::Consumer;
+use super::mesh::wire;
 use crate::net::Event;
 use crate::net::StreamBuffers;
 use crate::protocol::Ahead;
@@ -14,6 +16,10 @@ const KEYS_MAX: usize = 16;
 
 /// Bytes of input looked at in one go.
 const LOOK_BYTES_MAX: usize = 4096;
+
+/// Bytes of what a connection has sent that are looked at for its first key: enough for the head of most requests, and little of a
+/// large value that lies there instead.
+const FIRST_KEY_BYTES: usize = 512;
 
 /// Hashes of keys whose buckets are on their way.
 #[derive(Default)]
@@ -31,10 +37,15 @@ impl Batch {
     fn add(&mut self, core: &Core, bytes: &[u8]) {
         let key = core.key(bytes);
         if core.owner(key) == core.id {
-            core.keyspace.store.prefetch(key.hash);
-            self.hashes[self.len] = key.hash;
-            self.len += 1;
+            self.add_own(core, key.hash);
         }
+    }
+
+    /// Fetches the bucket of a key of this shard.
+    fn add_own(&mut self, core: &Core, hash: u64) {
+        core.keyspace.store.prefetch(hash);
+        self.hashes[self.len] = hash;
+        self.len += 1;
     }
 
     /// Fetches the items, now that the buckets are there or nearly.
@@ -69,12 +80,20 @@ pub fn fetch_events(core: &Core, buffers: &StreamBuffers, events: &[Event]) -> u
             break;
         }
         seen += 1;
-        if let Event::Received { piece, .. } = event
-            && let Some(key) = Ahead::new(buffers.bytes(*piece), false).next()
-        {
+        let Event::Received { piece, .. } = event else { continue };
+        let bytes = buffers.bytes(*piece);
+        if let Some(key) = Ahead::new(&bytes[..bytes.len().min(FIRST_KEY_BYTES)], false).next() {
             batch.add(core, key);
         }
     }
     batch.fetch_items(core);
     seen
+}
+
+/// Looks at the next asks of a peer; returns how many need no look any more.
+pub fn fetch_asks(core: &Core, asks: &mut Consumer) -> usize {
+    let mut batch = Batch::default();
+    let looked = wire::peek_hashes(asks, KEYS_MAX, |hash| batch.add_own(core, hash));
+    batch.fetch_items(core);
+    looked.max(1)
 }

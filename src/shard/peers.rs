@@ -1,12 +1,12 @@
 //! What a shard hears from its peers in a turn: answers to what its connections have asked, and what theirs ask of it.
 
-use super::Shard;
 use super::calls::Answered;
 use super::conn::Life;
 use super::execute::{commit, execute};
 use super::mesh::held::Held;
 use super::mesh::wire::{self, Answer, Ask};
 use super::watch::NO_FD;
+use super::{Shard, ahead};
 use crate::net::Kernel;
 
 /// Asks of one peer that are done in one turn.
@@ -40,9 +40,12 @@ impl<K: Kernel> Shard<K> {
 
     fn hear_asks(&mut self, peer: usize) -> bool {
         let Some(mut queue) = self.inbound.asks[peer].take() else { return false };
-        let mut done = 0;
+        let (mut done, mut looked) = (0, 0);
         // An ask is taken only when there is room for its answer.
         while done < ASKS_PER_TURN && self.core.out.answer_room(peer).is_some() {
+            if done == looked {
+                looked += ahead::fetch_asks(&self.core, &mut queue);
+            }
             let Some(ask) = wire::next_ask(&mut queue) else { break };
             done += 1;
             self.ask(peer, ask);

@@ -39,6 +39,25 @@ impl Shared {
     fn capacity(&self) -> usize {
         self.memory.len_bytes()
     }
+
+    /// The consumer's record at the position `head`, which is before the tail it has seen, and the position behind it.
+    fn record(&self, head: u64) -> (&[u8], u64) {
+        let capacity = self.capacity();
+        let (mut head, mut at) = (head, head as usize & (capacity - 1));
+        // SAFETY: between head and tail: written before the producer's release store of the tail that was acquired.
+        let mut len = unsafe { self.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
+        if len == SKIP {
+            head += (capacity - at) as u64;
+            at = 0;
+            // SAFETY: as above; a skip is always published together with the record behind it.
+            len = unsafe { self.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
+        }
+        let len = len as usize;
+        // SAFETY: as above; the producer does not touch these bytes before the consumer's head is published past them, which
+        // needs it `&mut`: it lends out the bytes.
+        let bytes = unsafe { std::slice::from_raw_parts(self.memory.to_read(at + HEADER_BYTES, len), len) };
+        (bytes, head + (HEADER_BYTES + len.next_multiple_of(8)) as u64)
+    }
 }
 
 /// The writing end.
@@ -137,21 +156,25 @@ impl Consumer {
         if !self.has_next() {
             return None;
         }
-        let capacity = self.shared.capacity();
-        let mut at = self.head as usize & (capacity - 1);
-        // SAFETY: between head and tail: written before the producer's release store of the tail we acquired.
-        let mut len = unsafe { self.shared.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
-        if len == SKIP {
-            self.head += (capacity - at) as u64;
-            at = 0;
-            // SAFETY: as above; a skip is always published together with the record behind it.
-            len = unsafe { self.shared.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
+        let (record, next) = self.shared.record(self.head);
+        self.head = next;
+        Some(record)
+    }
+
+    /// Shows up to `limit` of the records that come next, in order, and takes none.
+    pub fn peek(&mut self, limit: usize, mut each: impl FnMut(&[u8])) {
+        if !self.has_next() {
+            return;
         }
-        let len = len as usize;
-        self.head += (HEADER_BYTES + len.next_multiple_of(8)) as u64;
-        // SAFETY: as above; the producer does not touch these bytes before our head is published past them, which needs
-        // `&mut self`.
-        Some(unsafe { std::slice::from_raw_parts(self.shared.memory.to_read(at + HEADER_BYTES, len), len) })
+        let mut at = self.head;
+        for _ in 0..limit {
+            if at == self.tail {
+                return;
+            }
+            let (record, next) = self.shared.record(at);
+            each(record);
+            at = next;
+        }
     }
 
     fn has_next(&mut self) -> bool {
@@ -216,6 +239,34 @@ mod tests {
         assert_eq!(consumer.take(), Some(&b"abc"[..]));
         assert_eq!(consumer.take(), Some(&b"d"[..]));
         assert!(consumer.take().is_none());
+    }
+
+    #[test]
+    fn a_peek_shows_what_comes_and_takes_nothing() {
+        fn peeked(consumer: &mut Consumer, limit: usize) -> Vec<Vec<u8>> {
+            let mut seen = vec![];
+            consumer.peek(limit, |record| seen.push(record.to_vec()));
+            seen
+        }
+        let (mut producer, mut consumer) = queue(128);
+        assert!(peeked(&mut consumer, 9).is_empty());
+        // The third of each round finds no room before the end of the memory and starts at its beginning.
+        for round in 0..9u8 {
+            let records = [vec![round; 3], vec![round + 1; 20], vec![round + 2; 33]];
+            records[..2].iter().for_each(|record| assert!(put(&mut producer, record)));
+            producer.publish();
+            assert_eq!(peeked(&mut consumer, 9), records[..2]);
+            assert_eq!(peeked(&mut consumer, 1), records[..1]);
+            assert_eq!(consumer.take(), Some(&records[0][..]));
+            consumer.publish();
+            assert!(put(&mut producer, &records[2]));
+            producer.publish();
+            assert_eq!(consumer.take(), Some(&records[1][..]));
+            assert_eq!(peeked(&mut consumer, 9), records[2..]);
+            assert_eq!(consumer.take(), Some(&records[2][..]));
+            consumer.publish();
+            assert!(peeked(&mut consumer, 9).is_empty());
+        }
     }
 
     #[test]

@@ -300,6 +300,20 @@ pub fn next_ask(queue: &mut Consumer) -> Option<Ask<'_>> {
     queue.take().and_then(|record| unsafe { Ask::decode(record) })
 }
 
+/// Shows the hashes of the keys that the next `limit` asks of a peer want read or changed; returns how many asks were looked at.
+pub fn peek_hashes(queue: &mut Consumer, limit: usize, mut each: impl FnMut(u64)) -> usize {
+    let mut looked = 0;
+    queue.peek(limit, |record| {
+        looked += 1;
+        if let Ok((header, _)) = Header::read_from_prefix(record)
+            && header.kind == Kind::Key as u8
+        {
+            each(header.hash);
+        }
+    });
+    looked
+}
+
 /// Takes the next answer of `peer`.
 pub fn next_answer(queue: &mut Consumer, peer: usize) -> Option<Answer<'_>> {
     // SAFETY: the queues of answers carry only what the functions below wrote, and `take` gives each record once.
