@@ -86,6 +86,7 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
         !options.udp.is_empty(),
         memory::mapped_file_bytes(),
     );
+    let plan = plan.with_watchers(options.watcher_log_bytes);
     let plan = if options.admin.is_some() { plan.with_admin() } else { plan };
     let sockets = Sockets::open(&options, cores.len())?;
     let names = sockets.names();

@@ -19,8 +19,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// The longest any single wait may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest any single wait may take before the test fails. What has to be fast is measured; this is for what never comes, so it
+/// is long enough for a machine that does many other things.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server may take from SIGTERM to its end.
 pub const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Pause between two looks at something that has no way to call us.
@@ -81,6 +82,8 @@ pub struct Server {
     reaped: bool,
     /// Connections made to it so far.
     connections: AtomicU64,
+    /// Those of them that watch.
+    watchers: AtomicU64,
     /// The highest limit that `cache_memlimit` has set, in bytes.
     limit_bytes: AtomicU64,
 }
@@ -161,6 +164,7 @@ impl Server {
             unix_socket: None,
             reaped: false,
             connections: AtomicU64::new(0),
+            watchers: AtomicU64::new(0),
             limit_bytes: AtomicU64::new(0),
         }
     }
@@ -226,6 +230,21 @@ impl Server {
         }
     }
 
+    /// Says that `count` clients connect from elsewhere: what is promised goes up with them.
+    pub fn expect_clients(&self, count: u64) {
+        self.connections.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Says that `count` clients will watch: what is promised goes up with them.
+    pub fn expect_watchers(&self, count: u64) {
+        self.watchers.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The most resident memory it has had, in bytes.
+    pub fn peak_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:").expect("VmHWM")
+    }
+
     /// Resident memory, in bytes.
     pub fn resident_bytes(&self) -> u64 {
         self.status_bytes("VmRSS:").expect("VmRSS")
@@ -252,7 +271,12 @@ impl Server {
         }
         let (promise, peak_bytes) = (Promise::read(&self.stderr())?, self.status_bytes("VmHWM:")?);
         let limit_bytes = promise.limit_bytes.max(self.limit_bytes.load(Ordering::Relaxed));
-        promise.broken_by(peak_bytes, limit_bytes, self.connections.load(Ordering::Relaxed))
+        let watchers = self.watchers.load(Ordering::Relaxed);
+        promise.with_watchers(watchers).broken_by(
+            peak_bytes,
+            limit_bytes,
+            self.connections.load(Ordering::Relaxed),
+        )
     }
 
     /// Why it has more memory at this moment than it promised for a limit of `limit_mib`, if it has.
@@ -408,12 +432,34 @@ impl Conn {
     }
 
     /// Sends as much of `bytes` as the socket takes without waiting.
-    pub fn send_some(&mut self, mut bytes: &[u8]) {
+    pub fn send_some(&mut self, bytes: &[u8]) {
+        self.send_part(bytes);
+    }
+
+    /// The same; returns how much that was.
+    pub fn send_part(&mut self, bytes: &[u8]) -> usize {
+        let mut done = 0;
         self.socket.set_nonblocking(true).expect("nonblocking");
-        while let Ok(sent @ 1..) = self.socket.write(bytes) {
-            bytes = &bytes[sent..];
+        while let Ok(sent @ 1..) = self.socket.write(&bytes[done..]) {
+            done += sent;
         }
         self.socket.set_nonblocking(false).expect("blocking");
+        done
+    }
+
+    /// Everything that has come, without waiting for more; and whether the server has not hung up.
+    pub fn receive_what_is_there(&mut self) -> (Vec<u8>, bool) {
+        let mut bytes = Vec::new();
+        self.socket.set_nonblocking(true).expect("nonblocking");
+        let end = self.socket.read_to_end(&mut bytes);
+        self.socket.set_nonblocking(false).expect("blocking");
+        let is_open = end.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock);
+        (bytes, is_open)
+    }
+
+    /// Resets the connection: what the server has sent and what it has not yet read is lost.
+    pub fn reset(self) {
+        self.socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
     }
 
     /// Says that nothing more will be sent; the receiving half stays open.

@@ -29,10 +29,10 @@ fn connect(address: SocketAddr) -> TcpStream {
 
 /// The answer to one request.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub struct Answer {
+    pub status: u16,
     headers: BTreeMap<String, String>,
-    body: String,
+    pub body: String,
 }
 
 /// Reads one answer; that to HEAD has no body.
@@ -66,7 +66,7 @@ fn get(socket: &mut TcpStream, path: &str) -> Answer {
 }
 
 /// Asks for `path` on a connection of its own.
-fn fetch(server: &Server, path: &str) -> Answer {
+pub fn fetch(server: &Server, path: &str) -> Answer {
     get(&mut connect(address(server)), path)
 }
 

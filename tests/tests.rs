@@ -11,6 +11,7 @@
 //! | `expiry` | TTLs and flush_all |
 //! | `pressure` | slow readers, connection limit, descriptors running out, idle clients, a full store |
 //! | `bounds` | loads that try to make the server take more memory than it promised |
+//! | `hostile` | clients that mean harm: half requests, crowds, lies about lengths, answers that nobody reads |
 //! | `binary` | the binary protocol: every opcode, quiet forms, CAS, values cut anywhere, malformed requests |
 //! | `datagram` | UDP: frames, answers cut into datagrams, broken datagrams |
 //! | `udp` | UDP sockets: addresses, stats, load, stopping, what is refused over UDP |
@@ -79,6 +80,7 @@ mod discovery;
 mod expiry;
 mod framing;
 mod from_memcached;
+mod hostile;
 mod large;
 mod limits;
 mod login;

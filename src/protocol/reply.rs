@@ -58,6 +58,8 @@ pub mod text {
     pub const OUT_OF_MEMORY_STORING: &[u8] = b"SERVER_ERROR out of memory storing object\r\n";
     /// A request that is longer than there is memory for; the connection ends.
     pub const OUT_OF_MEMORY_READING: &[u8] = b"SERVER_ERROR out of memory reading request\r\n";
+    /// A report for which there is no memory.
+    pub const OUT_OF_MEMORY_STATS: &[u8] = b"SERVER_ERROR out of memory writing stats\r\n";
     /// `incr`, `decr`.
     pub const OUT_OF_MEMORY: &[u8] = b"SERVER_ERROR out of memory\r\n";
     /// `ma`, creating an item.

@@ -16,8 +16,9 @@ use std::sync::Mutex;
 /// Calls of one shard's connections that may be outstanding; further ones wait. Their reports are memory of the heap.
 const PENDING_MAX: usize = 8;
 
-/// Searches for the largest items among them. One takes up to a thousand turns, so more would keep all else waiting.
-const SEARCHES_MAX: usize = 1;
+/// Long ones among them. A search for the largest items takes up to a thousand turns, and a list of all connections two system calls
+/// for each of them, so more would keep all else waiting.
+const LONG_MAX: usize = 1;
 
 /// What a shard is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +82,13 @@ impl Call {
         }
     }
 
-    /// It searches for the largest items, in many turns.
-    pub fn is_search(&self) -> bool {
-        matches!(self, Call::Stats(Query { topic: Topic::BigKeys, rows: 1.. }))
+    /// A shard does one of these in a turn, or a step of one: a search for the largest items, a list of all connections.
+    pub fn is_long(&self) -> bool {
+        match self {
+            Call::Stats(Query { topic: Topic::BigKeys, rows }) => *rows > 0,
+            Call::Stats(Query { topic: Topic::Conns, .. }) => true,
+            _ => false,
+        }
     }
 
     /// The shards it goes to, out of `shards`.
@@ -174,8 +179,8 @@ pub struct Calls {
 impl Calls {
     /// Another one may be outstanding.
     fn has_room(&self, call: &Call) -> bool {
-        let searches = self.pending.iter().filter(|pending| pending.call.is_search()).count();
-        self.pending.len() < PENDING_MAX && (searches < SEARCHES_MAX || !call.is_search())
+        let long = self.pending.iter().filter(|pending| pending.call.is_long()).count();
+        self.pending.len() < PENDING_MAX && (long < LONG_MAX || !call.is_long())
     }
 }
 
@@ -265,13 +270,14 @@ impl Core {
             let _ = self.calls.inquirer.take().map(|inquirer| inquirer.try_send(reports));
             return Answered::default();
         }
+        let is_report = matches!(done.call, Call::Stats(_));
         let words: Box<[u8]> = match done.call {
             Call::Stats(query) => (self.settings.report)(query, &reports).into(),
             Call::ResetStats => text::RESET.into(),
             Call::Limit if refused => text::MEMORY_LIMIT_NOT_ADJUSTED.into(),
             _ => text::OK.into(),
         };
-        let text = match (done.manner, done.call) {
+        let text: Box<[u8]> = match (done.manner, done.call) {
             (Manner::Reports, _) => Box::default(),
             (Manner::Text { noreply: true }, _) => Box::default(),
             (Manner::Text { noreply: false }, _) => words,
@@ -285,6 +291,12 @@ impl Core {
                 reply::write_done(&mut head, tag, 0);
                 head.into()
             }
+        };
+        // Nobody may have to be read to for the others to have memory.
+        let text = match done.manner {
+            _ if !is_report || !self.is_crowded() || text.len() <= self.answer_len_max => text,
+            Manner::Packets(tag) => reply::stats_from_text(text::OUT_OF_MEMORY_STATS, tag).into(),
+            _ => text::OUT_OF_MEMORY_STATS.into(),
         };
         Answered { text, listed: None }
     }

@@ -9,6 +9,9 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Bytes that connections on the move may have with them, all together: received, and run by nobody yet. Who has more stays.
+pub const MOVING_BYTES_MAX: usize = 128 * 1024;
+
 /// See the module comment.
 pub struct Common {
     /// Who sleeps.
@@ -20,6 +23,8 @@ pub struct Common {
     /// The core of each shard.
     cores: Box<[usize]>,
     mailboxes: Box<[Mailbox]>,
+    /// Bytes that connections on the move have with them.
+    moving_bytes: AtomicUsize,
     /// Shards that still have connections while the server stops.
     serving: AtomicUsize,
 }
@@ -35,6 +40,7 @@ impl Common {
             ring_fds: (0..shards).map(|_| AtomicI32::new(-1)).collect(),
             connections: (0..shards).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes: (0..shards).map(|_| Mutex::new(Vec::new())).collect(),
+            moving_bytes: AtomicUsize::new(0),
             serving: AtomicUsize::new(shards),
         }
     }
@@ -85,6 +91,21 @@ impl Common {
         self.connections[to].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A connection may move with so many bytes; they are counted until [`has_moved`](Self::has_moved).
+    pub fn may_move(&self, input_bytes: usize) -> bool {
+        let before = self.moving_bytes.fetch_add(input_bytes, Ordering::Relaxed);
+        let may = before + input_bytes <= MOVING_BYTES_MAX;
+        if !may {
+            self.has_moved(input_bytes);
+        }
+        may
+    }
+
+    /// A connection has arrived with so many bytes.
+    pub fn has_moved(&self, input_bytes: usize) {
+        self.moving_bytes.fetch_sub(input_bytes, Ordering::Relaxed);
+    }
+
     /// A connection of a shard has ended.
     pub fn left(&self, shard: usize) {
         self.connections[shard].fetch_sub(1, Ordering::Relaxed);
@@ -130,5 +151,14 @@ mod tests {
         common.left(2);
         assert_eq!(common.place(0), 2);
         assert_eq!(Common::new(&[0, 1]).place(1), 1, "at equal counts it stays where it arrived");
+    }
+
+    #[test]
+    fn connections_on_the_move_have_little_with_them() {
+        let common = Common::new(&[0, 1]);
+        assert!(!common.may_move(MOVING_BYTES_MAX + 1));
+        assert!(common.may_move(MOVING_BYTES_MAX - 1) && common.may_move(0) && !common.may_move(2));
+        common.has_moved(MOVING_BYTES_MAX - 1);
+        assert!(common.may_move(2));
     }
 }

@@ -71,7 +71,8 @@ pub struct Conn {
     pub generation: u32,
     /// The listener it came from.
     pub listener: u32,
-    /// When it last sent a byte, on the shard clock.
+    /// When it last had a request taken or sent a part of a value, on the shard clock. A byte of a request that is not complete is
+    /// not enough: a client that sends one now and then is idle.
     pub last_command_s: u32,
     /// The receive in the ring.
     pub receive: Receive,

@@ -43,6 +43,8 @@ pub struct Core {
     /// Bytes of a request that is not complete beyond which it is given up in a crowd: those of the longest that stores a copied
     /// value.
     pub request_len_max: usize,
+    /// Bytes of the longest answer to a request for a key whose value is copied: in a crowd no report may be longer.
+    pub answer_len_max: usize,
     /// Commands without effect that the log has been told of, a handful at most.
     pub said: Vec<&'static str>,
     /// Values that have been sent and go back to their stores at the end of the step.

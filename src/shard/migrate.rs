@@ -6,7 +6,8 @@
 //! stops meanwhile, lost.
 //!
 //! Only a connection that is on its shard by chance moves: not one whose client has chosen the shard, and not one placed by
-//! its core. A shard lets [`MOVES_PER_S`] go in a second; others stay, and are found again by their next thousand keys.
+//! its core. A shard lets [`MOVES_PER_S`] go in a second, and what they take with them is bounded
+//! ([`MOVING_BYTES_MAX`](super::common::MOVING_BYTES_MAX)); others stay, and are found again by their next thousand keys.
 
 use super::Shard;
 use super::conn::{Life, Receive};
@@ -75,6 +76,10 @@ impl<K: Kernel> Shard<K> {
             Receive::Off => {}
         }
         let Some(mut session) = conn.session.take() else { return };
+        if !self.common.may_move(session.input_len()) {
+            conn.session = Some(session);
+            return self.stay(index);
+        }
         conn.set_low_water(&self.ring, 1); // as the other shard takes it to be
         let (fd, listener) = (conn.fd, conn.listener);
         let standing = Standing { affinity: Default::default(), ..session.standing };
@@ -101,6 +106,7 @@ impl<K: Kernel> Shard<K> {
     /// A connection has come from a peer; it has been counted here.
     pub(super) fn arrive(&mut self, moving: Moving) {
         let Moving { fd, listener, standing, input } = moving;
+        self.common.has_moved(input.len());
         if self.stop.is_closing() {
             self.common.left(self.core.id);
             return self.ring.close(fd);

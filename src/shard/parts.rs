@@ -92,6 +92,7 @@ impl<K: Kernel> Shard<K> {
             waiting_bytes: 0,
             waiting_bytes_max: plan.waiting_bytes,
             request_len_max: plan.request_len_max,
+            answer_len_max: plan.answer_len_max(),
             released: Vec::new(),
             scratch: vec![0; VALUE_COPY_MAX + plan.words_max].into(),
             key_buffer: vec![0; plan.words_max].into(),

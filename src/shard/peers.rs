@@ -139,17 +139,17 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Does this shard's part of the calls that have come; one whose answer finds no room, or that takes
-    /// several steps, goes on in the next turn. Searches, one of each shard, take their steps one after the other.
+    /// several steps, goes on in the next turn. Long ones, one of each shard, take their steps one after the other.
     pub(super) fn perform_calls(&mut self) {
-        let mut searches = false;
+        let mut any_long = false;
         for mut todo in std::mem::take(&mut self.core.calls.todo) {
             let own = todo.origin == self.core.id;
             if !own && self.core.out.answer_room(todo.origin).is_none() {
                 self.core.calls.todo.push(todo);
                 continue;
             }
-            let waits = searches && todo.call.is_search();
-            searches |= todo.call.is_search();
+            let waits = any_long && todo.call.is_long();
+            any_long |= todo.call.is_long();
             if waits || !self.is_prepared(&mut todo) {
                 self.core.calls.todo.push(todo);
                 continue;

@@ -13,9 +13,10 @@
 //! request, its answer and one receive buffer (`crowd`). What the receive buffers hold when that is noticed still comes in:
 //! [`Plan::arriving_bytes`].
 //!
-//! Not in it, since hardly anybody needs them: watchers (twice `-o watcher_logbuf_size` each) and the counters of key prefixes
-//! (`-D`, 1.5 MiB a shard).
+//! Watchers, of whom there are 20 at most, are printed apart ([`Plan::watcher_bytes`]). Not in it, since hardly anybody needs them:
+//! the counters of key prefixes (`-D`, `stats detail on`; 1.5 MiB a shard).
 
+use super::common::MOVING_BYTES_MAX;
 use super::conn::Conn;
 use super::execute::{VALUE_COPY_MAX, words_max};
 use super::mesh;
@@ -98,6 +99,8 @@ pub struct Plan {
     pub program_bytes: usize,
     /// Bytes of the longest request that is not complete in a crowd.
     pub request_len_max: usize,
+    /// Bytes that a connection may take beyond [`Plan::connection_bytes`] if it watches: its buffer, and one that is being sent.
+    pub watcher_bytes: usize,
 }
 
 /// Rings (SQ entries of 64 bytes, CQ entries of 16), the executor with its three, and the lists of a turn.
@@ -110,8 +113,9 @@ const CONN_BYTES: usize = 3 * (size_of::<Conn>() + 5 * size_of::<u32>());
 /// Datagrams under way; one more byte of an answer tells that it is too long.
 const DATAGRAM_BYTES: usize = DatagramBuffers::footprint_bytes(MESSAGE_LEN_MAX + 1);
 
-/// The heap and the stack of the process before there is a shard: options, texts, the sockets' names.
-const HEAP_BYTES: usize = 1024 * 1024;
+/// The heap and the stack of the process before there is a shard (options, texts, the sockets' names), and what connections on
+/// the move have with them.
+const HEAP_BYTES: usize = 896 * 1024 + MOVING_BYTES_MAX;
 
 /// Two texts of metrics at a time, whose sizes are tested where they are made. Of each shard: its report, and its lines. Of the
 /// process: the lines by size class, as many as there can be, the reports of `stats` they come from, and buffers of connections.
@@ -149,12 +153,18 @@ impl Plan {
             admin_bytes: 0,
             program_bytes,
             request_len_max: LINE_BUFFERED_MAX + words_max + VALUE_COPY_MAX,
+            watcher_bytes: 0,
         }
     }
 
     /// The same with `--admin`.
     pub fn with_admin(self) -> Plan {
         Plan { metrics_bytes: METRICS_BYTES, admin_bytes: ADMIN_BYTES, ..self }
+    }
+
+    /// The same with so many bytes of log lines waiting for each watcher.
+    pub fn with_watchers(self, log_bytes: usize) -> Plan {
+        Plan { watcher_bytes: 2 * log_bytes, ..self }
     }
 
     /// Buffers of one shard, in bytes.
@@ -182,8 +192,12 @@ impl Plan {
             + SESSION_BYTES
             + self.request_len_max
             + RECEIVE_ONCE_BYTES as usize
-            + self.words_max
-            + VALUE_COPY_MAX
+            + self.answer_len_max()
+    }
+
+    /// Bytes of the longest answer that a connection may have in a crowd.
+    pub fn answer_len_max(&self) -> usize {
+        self.words_max + VALUE_COPY_MAX
     }
 }
 
@@ -215,7 +229,9 @@ impl fmt::Display for Plan {
             let all = self.admin_bytes + self.shards * self.metrics_bytes;
             write!(f, ", and for all metrics {:.1}", mib(all))?;
         }
-        write!(f, "); each connection at most {} KiB more", self.connection_bytes().div_ceil(1024))
+        let kib = |bytes: usize| bytes.div_ceil(1024);
+        write!(f, "); each connection at most {} KiB more", kib(self.connection_bytes()))?;
+        write!(f, ", each that watches {} KiB", kib(self.watcher_bytes))
     }
 }
 

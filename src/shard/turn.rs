@@ -128,7 +128,6 @@ impl<K: Kernel> Shard<K> {
             conn.receive = Receive::Off;
         }
         conn.single_receives = conn.single_receives.saturating_sub(1);
-        conn.last_command_s = self.core.keyspace.now_s;
         self.core.keyspace.counters.bytes_read += u64::from(piece.len);
         if conn.life == Life::Open {
             self.core.keyspace.journal.asker_fd = conn.fd;
@@ -146,6 +145,9 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn stopped(&mut self, index: u32, mut session: Box<Session>, stop: Stop) {
         session.count(&mut self.core);
         let Some(conn) = self.conns.get(index) else { return };
+        if session.take_progress() {
+            conn.last_command_s = self.core.keyspace.now_s;
+        }
         match stop {
             Stop::NeedInput if conn.ended => conn.life = Life::Closing,
             Stop::NeedInput => {}

@@ -123,6 +123,7 @@ impl Store {
         }
         assert_eq!(&reached, used, "leaked continuation");
         assert_eq!(pinned, self.pins.len());
+        assert!(uploads > 0 || self.uploading_bytes == 0, "{} bytes of no upload", self.uploading_bytes);
         assert_eq!(self.tokens_out, uploads + self.pins.values().sum::<u32>() as usize);
     }
 

@@ -193,6 +193,8 @@ pub struct Store {
     pins: HashMap<Loc, u32>,
     /// Pins and uploads not yet given back.
     tokens_out: usize,
+    /// Bytes of values that are being received for which there is memory, filled or not: at most half of the limit.
+    uploading_bytes: usize,
     /// The next chunk of the draining page to visit.
     drain_next: u32,
     /// The number of the latest store: the CAS number of its item, unless that was given one.
@@ -250,6 +252,7 @@ impl Store {
             flush: Flush::new(),
             pins: HashMap::new(),
             tokens_out: 0,
+            uploading_bytes: 0,
             drain_next: 0,
             number: 0,
             now_s: 0,

@@ -134,6 +134,11 @@ impl<'a> Iterator for PinnedSegments<'a> {
 }
 
 impl Upload {
+    /// The item whose value it is.
+    pub(super) fn head(&self) -> Loc {
+        self.head
+    }
+
     /// The last chunk there is, and the bytes of the value that have room between here and its end.
     pub(super) fn end_of_room(&self) -> (Loc, usize) {
         // Goes ahead of this token, as `regions` does.

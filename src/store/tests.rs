@@ -319,6 +319,38 @@ fn without_evictions_full_means_no_memory_and_nothing_is_lost() {
     store.check();
 }
 
+/// What is announced cannot be evicted: half of the memory is kept from it.
+#[test]
+fn values_that_do_not_come_leave_half_of_the_memory() {
+    let mut store = store(8 << 20);
+    let write = Write::new(Mode::Set, 0, 0);
+    let mut uploads = Vec::new();
+    let refusal = loop {
+        match store.reserve(key(&store, &uploads.len().to_le_bytes()), &write, 1_000_000, 2) {
+            Ok(upload) => uploads.push(upload),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal, Refusal::NoMemory);
+    assert!((12..=16).contains(&uploads.len()), "{} uploads of 256 KiB and more in 4 MiB", uploads.len());
+    let mut stored = 0u32;
+    while store.counters().evictions == 0 {
+        set(&mut store, &stored.to_le_bytes(), &[5; 1_000]).unwrap();
+        stored += 1;
+    }
+    assert!(stored > 3_000, "{stored}");
+    // One that goes on has no more memory than the others together leave; given up, it leaves room for the next.
+    let mut last = uploads.pop().unwrap();
+    last.fill(300_000);
+    let name = uploads.len().to_le_bytes();
+    assert_eq!(store.grow(last, key(&store, &name), &write, 2).unwrap_err(), Refusal::NoMemory);
+    let next = store.reserve(key(&store, &name), &write, 200_000, 2).unwrap();
+    store.abandon(next);
+    uploads.into_iter().for_each(|upload| store.abandon(upload));
+    assert_eq!(store.tokens_out(), 0);
+    store.check();
+}
+
 #[test]
 fn class_statistics_add_up() {
     let mut store = store(4 << 20);

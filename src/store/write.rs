@@ -69,8 +69,16 @@ impl Store {
     ) -> Result<Upload, Refusal> {
         self.tick(now_s);
         let head = self.offer(key, write, value_len)?;
-        let built = self.build_part(&head, value_len, UPLOAD_STEP_BYTES);
-        built.map(|head| self.new_upload(head)).ok_or_else(|| self.refuse(key, write, Refusal::NoMemory))
+        let built = if self.may_announce(value_len) {
+            self.build_part(&head, value_len, UPLOAD_STEP_BYTES)
+        } else {
+            self.count_no_memory(self.slab.classes.class_of(self.slab.head_bytes(&head, value_len)));
+            None
+        };
+        let head = built.ok_or_else(|| self.refuse(key, write, Refusal::NoMemory))?;
+        let upload = self.new_upload(head);
+        self.uploading_bytes += upload.end_of_room().1;
+        Ok(upload)
     }
 
     /// Adds the next chunks to an upload whose [room](Upload::room) is less than what remains. `key` and `write` are
@@ -84,12 +92,31 @@ impl Store {
     ) -> Result<Upload, Refusal> {
         self.tick(now_s);
         let (last, room) = upload.end_of_room();
-        if self.append_chunks(last, upload.remaining() - room, UPLOAD_STEP_BYTES).is_none() {
+        let left = upload.remaining() - room;
+        let grown =
+            if self.may_announce(left) { self.append_chunks(last, left, UPLOAD_STEP_BYTES) } else { None };
+        if grown.is_none() {
             self.count_no_memory(self.slab.classes.last());
             self.abandon(upload);
             return Err(self.refuse(key, write, Refusal::NoMemory));
         }
+        self.uploading_bytes += upload.end_of_room().1 - room;
         Ok(upload)
+    }
+
+    /// Whether values that are being received may have another step of memory, or the `left` bytes if that is less: they cannot be
+    /// evicted, so half of the limit is kept from them. No value alone is larger.
+    fn may_announce(&self, left: usize) -> bool {
+        self.uploading_bytes + left.min(UPLOAD_STEP_BYTES) <= self.half_limit_bytes()
+    }
+
+    fn half_limit_bytes(&self) -> usize {
+        self.slab.pages_allowed() as usize * self.slab.page_bytes() / 2
+    }
+
+    /// Bytes of its value that an upload has memory for, filled or not.
+    pub(super) fn announced_bytes(&self, upload: &Upload) -> usize {
+        self.slab.value_len(upload.head()) - upload.remaining() + upload.end_of_room().1
     }
 
     /// Stores a received value, which must be complete (else it is abandoned and not stored). `write` is the
@@ -100,6 +127,7 @@ impl Store {
             self.abandon(upload);
             return Err(Refusal::NotStored);
         }
+        self.uploading_bytes -= self.announced_bytes(&upload);
         let new = self.end_upload(upload);
         // Allocates: nothing beside receiving a value that is too large to wait for.
         let bytes: Box<[u8]> = self.slab.key(new).into();
@@ -125,6 +153,7 @@ impl Store {
 
     /// Gives up an upload; what is stored under its key stays.
     pub fn abandon(&mut self, upload: Upload) {
+        self.uploading_bytes -= self.announced_bytes(&upload);
         let head = self.end_upload(upload);
         self.slab.free_item(head);
     }
@@ -181,8 +210,7 @@ impl Store {
         // Whatever extras come to it one day, the head of a chain has room for the whole key.
         let key_len_max = (self.slab.chunk_max() - HEADER_BYTES - EXTRAS_MAX - 1).min(KEY_LEN_MAX);
         // A larger item would empty the shard and still not fit; the limit may be lower than it was at the start.
-        let half_limit_bytes = self.slab.pages_allowed() as usize * self.slab.page_bytes() / 2;
-        key_len > key_len_max || fixed + value_len > self.item_size_max.min(half_limit_bytes)
+        key_len > key_len_max || fixed + value_len > self.item_size_max.min(self.half_limit_bytes())
     }
 
     /// A CAS number from outside, if this store has any.

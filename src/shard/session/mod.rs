@@ -121,6 +121,7 @@ pub struct Session {
     requests_left: u32, // of this turn, in requests (-R)
     keys_left: u32,     // of this turn, in keys
     rest_len: usize,    // of what the step under way was given
+    went_on: bool,      // since it was last asked: a request was taken, or a part of a value
 }
 
 /// What a step did: bytes of input used, and a reason to stop if there is one.
@@ -167,6 +168,7 @@ impl Session {
     pub fn take_input(&mut self) -> Vec<u8> {
         let mut input = std::mem::take(&mut self.input);
         input.drain(..std::mem::take(&mut self.input_at));
+        input.shrink_to_fit(); // it is counted by its length
         input
     }
 
@@ -225,6 +227,12 @@ impl Session {
         self.slots.front_is_ready()
     }
 
+    /// Whether anything was done since this was last asked: a request was taken, or a part of a value came. Bytes of a request
+    /// that is not complete are nothing yet.
+    pub fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.went_on)
+    }
+
     /// Nothing happens before the client sends more: it has nothing outstanding and nothing to read.
     pub fn waits_for_client(&self) -> bool {
         let idle_mode = matches!(self.mode, Mode::Start | Mode::Keys { .. } | Mode::Value(_) | Mode::Skip(_));
@@ -249,6 +257,7 @@ impl Session {
             return self.resume(core);
         }
         let (used, stop) = self.run(core, data);
+        self.went_on |= used > 0;
         // The cold case: a request cut by the end of the data, or one that has to wait.
         self.keep(&data[used..]);
         stop
@@ -265,6 +274,7 @@ impl Session {
         self.drain_slots(core);
         let mut input = std::mem::take(&mut self.input);
         let (used, stop) = self.run(core, &input[self.input_at..]);
+        self.went_on |= used > 0;
         self.input_at += used;
         if self.input_at == input.len() {
             input.clear();

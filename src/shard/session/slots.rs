@@ -46,6 +46,7 @@ pub struct Slots {
     first: u32, // number of the front slot; numbers wrap
     waiting: usize,
     value_bytes: usize, // of pinned values
+    heap_bytes: usize,  // of texts of the cold path
 }
 
 impl Slots {
@@ -70,7 +71,7 @@ impl Slots {
     /// Bytes of memory beyond what empty slots keep.
     pub fn held_bytes(&self) -> usize {
         let places = self.queue.capacity().saturating_sub(WAITING_MAX);
-        self.held.capacity().saturating_sub(SPARE_BYTES) + places * size_of::<Slot>()
+        self.held.capacity().saturating_sub(SPARE_BYTES) + places * size_of::<Slot>() + self.heap_bytes
     }
 
     /// The front slot can leave.
@@ -108,6 +109,7 @@ impl Slots {
 
     /// The answer of slot `number` has come, from the cold path.
     pub fn fill_heap(&mut self, number: u32, text: Box<[u8]>) {
+        self.heap_bytes += text.len();
         self.set(number, Slot::Heap(text));
     }
 
@@ -151,12 +153,17 @@ impl Slots {
                 return false;
             }
             Some(slot) => {
-                let value_bytes = if let Slot::Ready { value, .. } = &slot { bytes_of(value) } else { 0 };
+                let (value_bytes, heap_bytes) = match &slot {
+                    Slot::Ready { value, .. } => (bytes_of(value), 0),
+                    Slot::Heap(text) => (0, text.len()),
+                    Slot::Waiting(_) => (0, 0),
+                };
                 if let Err(slot) = leave(slot, &self.held) {
                     self.queue.push_front(slot);
                     return false;
                 }
                 self.value_bytes -= value_bytes;
+                self.heap_bytes -= heap_bytes;
             }
         }
         self.first = self.first.wrapping_add(1);
@@ -176,6 +183,7 @@ impl Slots {
         self.held.clear();
         self.waiting = 0;
         self.value_bytes = 0;
+        self.heap_bytes = 0;
     }
 }
 
