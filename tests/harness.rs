@@ -5,7 +5,8 @@
 //! deadline on every wait.
 //!
 //! The tests are written against memcached. `RINGCACHED_TEST_SERVER=/usr/bin/memcached cargo test` runs them
-//! against it, which shows that a test asks for what memcached really does.
+//! against it, which shows that a test asks for what memcached really does. `RINGCACHED_TEST_OPTIONS` is given to every [`Server`]
+//! besides its own options: `-o drop_privileges` shows that nothing the tests do needs a system call that is refused.
 
 use crate::promise::Promise;
 use std::io::{Read, Write};
@@ -145,6 +146,10 @@ impl Server {
 
     fn spawn(mut command: Command, directory: tempfile::TempDir) -> Server {
         let stderr = std::fs::File::create(directory.path().join("stderr")).expect("stderr file");
+        // With `-u` it writes its files there as another user.
+        let anybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(directory.path(), anybody).expect("mode of our own directory");
+        command.args(std::env::var("RINGCACHED_TEST_OPTIONS").unwrap_or_default().split_whitespace());
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -22,6 +22,7 @@
 //! | `busy_poll` | `--busy-poll` |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
+//! | `security` | whom it runs as, what it may ask of the kernel |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `telemetry` | `stats latency`, `slowlog`, `hotkeys`, `bigkeys`: what is slow, hot and big |
 //! | `top` | `ringcached top`, in a terminal of tmux's and as text |
@@ -88,6 +89,7 @@ mod migration;
 mod pressure;
 mod process;
 mod retrieval;
+mod security;
 mod shard_ports;
 mod stats;
 mod steering;
