@@ -17,6 +17,7 @@
 //! | `shard_ports` | shard ports and partitions: clients that count cores as servers |
 //! | `steering` | how connections and datagrams find their shard |
 //! | `migration` | connections that move to the shard of their keys |
+//! | `dependencies` | other people's code: where it comes from, its licences, what runs while this is built |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `config` | the configuration file: what it means, every way to refuse it, what SIGHUP changes |
 //! | `busy_poll` | `--busy-poll` |
@@ -76,6 +77,7 @@ mod bounds;
 mod busy_poll;
 mod config;
 mod datagram;
+mod dependencies;
 mod discovery;
 mod expiry;
 mod framing;
