@@ -77,7 +77,9 @@ fn expressions_are_read_as_spdx_means_them() {
     for allowed in ["MIT", "MIT OR GPL-3.0", "GPL-2.0/MIT", "(MIT OR Apache-2.0) AND Unicode-3.0"] {
         assert!(is_allowed(allowed), "{allowed}");
     }
-    for refused in ["", "GPL-3.0", "AGPL-3.0 OR SSPL-1.0", "MIT AND GPL-3.0", "(MIT OR Apache-2.0) AND GPL-3.0"] {
+    for refused in
+        ["", "GPL-3.0", "AGPL-3.0 OR SSPL-1.0", "MIT AND GPL-3.0", "(MIT OR Apache-2.0) AND GPL-3.0"]
+    {
         assert!(!is_allowed(refused), "{refused}");
     }
 }
@@ -134,7 +136,8 @@ fn text(value: &Value) -> String {
 
 /// The names of those that have a target of this kind.
 fn with_target<'a>(crates: &[&'a Value], kind: &str) -> BTreeSet<&'a str> {
-    let has = |package: &&&Value| list(&package["targets"]).any(|target| list(&target["kind"]).any(|k| k == kind));
+    let has =
+        |package: &&&Value| list(&package["targets"]).any(|target| list(&target["kind"]).any(|k| k == kind));
     crates.iter().filter(has).filter_map(|package| package["name"].as_str()).collect()
 }
 

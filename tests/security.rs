@@ -139,7 +139,7 @@ fn the_filter_refuses_what_a_server_does_not_do() {
     let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as i64;
     let file = c"/dev/null".as_ptr() as i64;
     let (here, unix, inet) = (libc::AT_FDCWD as i64, libc::AF_UNIX as i64, libc::AF_INET as i64);
-    let refused: [(&str, i64, [i64; 6]); 19] = [
+    let refused: [(&str, i64, [i64; 6]); 20] = [
         ("execve", libc::SYS_execve, [0; 6]),
         ("execveat", libc::SYS_execveat, [-1, 0, 0, 0, 0, 0]),
         ("clone3", libc::SYS_clone3, [0; 6]),
@@ -151,6 +151,7 @@ fn the_filter_refuses_what_a_server_does_not_do() {
         ("open by handle", libc::SYS_open_by_handle_at, [-1, 0, 0, 0, 0, 0]),
         ("mmap to execute", libc::SYS_mmap, [0, 4096, exec, anonymous, -1, 0]),
         ("mprotect to execute", libc::SYS_mprotect, [0, 0, exec, 0, 0, 0]),
+        ("pinning another", libc::SYS_sched_setaffinity, [parent, 0, 0, 0, 0, 0]),
         ("socket", libc::SYS_socket, [inet, libc::SOCK_STREAM as i64, 0, 0, 0, 0]),
         ("bind", libc::SYS_bind, [-1, 0, 0, 0, 0, 0]),
         ("kill of another", libc::SYS_kill, [parent, 0, 0, 0, 0, 0]),
