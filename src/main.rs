@@ -88,7 +88,7 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
     );
     let plan = if options.admin.is_some() { plan.with_admin() } else { plan };
     let sockets = Sockets::open(&options, cores.len())?;
-    privileges::give_up(options.drop_privileges)?;
+    privileges::give_up()?;
     let names = sockets.names();
     let hasher = Hasher::random();
     let (large_pages, system_calls_limited) = (options.large_pages, options.drop_privileges);

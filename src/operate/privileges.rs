@@ -109,12 +109,12 @@ impl Account {
 }
 
 /// Gives up what is left, for good: nothing this process does or starts has a capability or gains one by a program's file. Root
-/// that was asked for, or that nobody asked to switch, stays root unless `even_roots`.
+/// that was asked for, or that nobody asked to switch, stays root: its rings would count against the locked memory of all its
+/// processes together.
 ///
 /// Capabilities are a thread's own, so this comes before the first is made.
-pub fn give_up(even_roots: bool) -> Result<(), PrivilegeError> {
-    if even_roots || !is_root() {
-        forget_bounding_set();
+pub fn give_up() -> Result<(), PrivilegeError> {
+    if !is_root() {
         let ambient = clear_ambient_capability_set();
         ambient.map_err(|errno| PrivilegeError::Kept { call: "prctl(PR_CAP_AMBIENT)", errno })?;
         keep(CapabilitySet::empty())?;

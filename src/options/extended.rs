@@ -283,14 +283,14 @@ pub const KEYS: &[KeySpec] = &[
         value: "",
         number: None,
         effect: Effect::DropPrivileges(true),
-        note: "once it serves, keep no capability even of root's, and refuse system calls that a server does not make",
+        note: "once it serves, refuse every system call that a running server does not make",
     },
     KeySpec {
         word: "no_drop_privileges",
         value: "",
         number: None,
         effect: Effect::DropPrivileges(false),
-        note: "keep those of root where it runs as root, and refuse no system call [on]",
+        note: "refuse none [on]",
     },
     nothing("resp_obj_mem_limit", "n", "deprecated by memcached too"),
     nothing(

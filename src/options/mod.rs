@@ -122,7 +122,7 @@ pub struct Options {
 
     /// The user to become: `-u`.
     pub user: Option<String>,
-    /// Keep no capability, and refuse system calls that a server does not make: `-o drop_privileges`.
+    /// Refuse system calls that a running server does not make: `-o drop_privileges`.
     pub drop_privileges: bool,
     /// Run in the background: `-d`.
     pub daemonize: bool,
