@@ -1,6 +1,6 @@
 //! Whom the server runs as and what it may ask of the kernel: `-u`, `-o drop_privileges`. These start servers as root.
 
-use crate::harness::{Conn, Server, server_command};
+use crate::harness::{Conn, Server, server_command, wait_for};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -24,9 +24,11 @@ fn field(status: &str, name: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Holds every thread, main and shards at least, to these fields.
+/// Holds every thread, main and shards at least, to these fields. Waits until the server has said that it listens: shards accept
+/// a little before the filter is there.
 #[track_caller]
 fn assert_threads(server: &Server, shards: usize, fields: &[(&str, &str)]) {
+    wait_for("the server to say that it listens", || server.stderr().contains(" listens on ").then_some(()));
     let threads = threads(server);
     assert!(threads.len() > shards, "{} threads", threads.len());
     for status in &threads {
@@ -102,9 +104,7 @@ fn a_confined_user_serves_reloads_and_stops() {
     fs::write(&users, "anna:two\n").expect("users file");
     fs::write(&config, "conn_limit = 200\n").expect("configuration");
     server.signal(Signal::SIGHUP);
-    crate::harness::wait_for("the new users", || {
-        server.stderr().contains("1 users are known now").then_some(())
-    });
+    wait_for("the new users", || server.stderr().contains("1 users are known now").then_some(()));
     assert!(server.stderr().contains("conn_limit: 100 -> 200"), "{}", server.stderr());
     server.connect().ask("set a 0 0 8\r\nanna two\r\n", "STORED\r\n");
     server.stop();

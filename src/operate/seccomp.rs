@@ -1,4 +1,4 @@
-//! `-o drop_privileges`: from the moment the server serves, the kernel refuses every thread the system calls that a running
+//! `-o drop_privileges`: from the moment the server says that it listens, the kernel refuses every thread the system calls that a running
 //! server does not make (seccomp(2)). What is allowed is the list below, found by strace(1) under the tests; for a few calls it
 //! says which arguments.
 //!
