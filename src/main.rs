@@ -20,7 +20,7 @@ use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
-use ringcached::operate::{addresses, admin, daemon, limits, memory, portfile, privileges};
+use ringcached::operate::{addresses, admin, daemon, limits, memory, portfile, privileges, seccomp};
 use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::clock::Clock;
@@ -89,9 +89,10 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
     let plan = plan.with_watchers(options.watcher_log_bytes);
     let plan = if options.admin.is_some() { plan.with_admin() } else { plan };
     let sockets = Sockets::open(&options, cores.len())?;
+    privileges::give_up()?;
     let names = sockets.names();
     let hasher = Hasher::random();
-    let large_pages = options.large_pages;
+    let (large_pages, system_calls_limited) = (options.large_pages, options.drop_privileges);
     let store = store_config(&options, &plan, &hasher);
     let first_port = |bound: &[SocketAddr]| bound.first().map_or(0, SocketAddr::port);
     let (bound, notices) = (sockets.bound, sockets.notices);
@@ -104,6 +105,9 @@ fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn E
     let settings = settings(options, reporter, nodes, hasher, users, live);
     let running = start(&cores, plan, &store, Arc::new(settings), sockets.shards, admin)?;
     portfile::write_if_asked(&bound, cores.len())?;
+    if system_calls_limited {
+        seccomp::confine()?;
+    }
     let listens = format!("listens on {names} with {} shards", cores.len());
     log::line(Level::Always, format_args!("{NAME_AND_VERSION} {listens}"));
     log::line(Level::Always, format_args!("{plan}"));
@@ -283,8 +287,8 @@ fn nodes(options: &Options, ports: Vec<u16>) -> Option<Nodes> {
 }
 
 /// Limits, background, user and pid file, in the one order that works: errors while there is a terminal to see them,
-/// the fork before memory is locked, everything that needs root before root is given up, the pid file last so that it
-/// belongs to the user who removes it. No thread runs yet.
+/// the fork before memory is locked, everything that needs root but the sockets before root is given up, the pid file last so
+/// that it belongs to the user who removes it. No thread runs yet.
 fn prepare(options: &Options) -> Result<Option<PidFile>, Box<dyn Error>> {
     log::set_verbosity(options.verbosity);
     log::set_format(options.log_format);

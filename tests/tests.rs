@@ -18,11 +18,13 @@
 //! | `shard_ports` | shard ports and partitions: clients that count cores as servers |
 //! | `steering` | how connections and datagrams find their shard |
 //! | `migration` | connections that move to the shard of their keys |
+//! | `dependencies` | other people's code: where it comes from, its licences, what runs while this is built |
 //! | `discovery` | `config get cluster`: the list of servers for clients that look for it |
 //! | `config` | the configuration file: what it means, every way to refuse it, what SIGHUP changes |
 //! | `busy_poll` | `--busy-poll` |
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
+//! | `security` | whom it runs as, what it may ask of the kernel |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `telemetry` | `stats latency`, `slowlog`, `hotkeys`, `bigkeys`: what is slow, hot and big |
 //! | `top` | `ringcached top`, in a terminal of tmux's and as text |
@@ -76,6 +78,7 @@ mod bounds;
 mod busy_poll;
 mod config;
 mod datagram;
+mod dependencies;
 mod discovery;
 mod expiry;
 mod framing;
@@ -90,6 +93,7 @@ mod migration;
 mod pressure;
 mod process;
 mod retrieval;
+mod security;
 mod shard_ports;
 mod stats;
 mod steering;

@@ -1,12 +1,21 @@
 //! Whom the process runs as and what only root may do on the way: `-u`, `-r`, `-k`.
 //!
 //! The order matters and is the caller's: look the user up while errors still reach the terminal, lock memory and
-//! raise limits while still root, then switch.
+//! raise limits while still root, then switch; of all capabilities only the one that ports below 1024 need lives until the
+//! sockets are open (capabilities(7), "Effect of user ID changes"), so files and UNIX sockets are made as the user they belong
+//! to. Then it is given up too, before the first thread is made: threads inherit what the one that makes them has.
 
 use nix::errno::Errno;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
+
+/// What is left until the sockets are open.
+const TO_BIND: CapabilitySet = CapabilitySet::NET_BIND_SERVICE;
 
 /// Why privileges cannot be had or dropped.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +32,16 @@ pub enum PrivilegeError {
         call: &'static str,
         /// Why.
         errno: Errno,
+    },
+    /// The kernel keeps something that was to be given up.
+    #[error(
+        "privileges cannot be given up: {call} failed: {errno}; a container's or unit's filter of system calls has to allow it"
+    )]
+    Kept {
+        /// The call that failed.
+        call: &'static str,
+        /// Why.
+        errno: rustix::io::Errno,
     },
     /// Core files stay disabled.
     #[error(
@@ -67,16 +86,56 @@ pub fn look_up(name: &str) -> Result<Account, PrivilegeError> {
 }
 
 impl Account {
-    /// Becomes this user, for good: groups first, since afterwards it would not be allowed.
+    /// Becomes this user, for good: groups first, since afterwards it would not be allowed. Unless that is root, the right to
+    /// bind any port is left, until [`give_up`].
     pub fn assume(&self) -> Result<(), PrivilegeError> {
         let failed = |call| move |errno| PrivilegeError::Switch { name: self.name.clone(), call, errno };
+        if !self.uid.is_root() {
+            forget_bounding_set();
+            nix::sys::prctl::set_keepcaps(true).map_err(failed("prctl(PR_SET_KEEPCAPS)"))?;
+        }
         match setgroups(&[]) {
             // Inside of a container that has given the right up there are no groups to drop either.
             Ok(()) | Err(Errno::EPERM) => {}
             Err(errno) => return Err(failed("setgroups")(errno)),
         }
         setgid(self.gid).map_err(failed("setgid"))?;
-        setuid(self.uid).map_err(failed("setuid"))
+        setuid(self.uid).map_err(failed("setuid"))?;
+        if !self.uid.is_root() {
+            keep(TO_BIND)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives up what is left, for good: nothing this process does or starts has a capability or gains one by a program's file. Root
+/// that was asked for, or that nobody asked to switch, stays root: its rings would count against the locked memory of all its
+/// processes together.
+///
+/// Capabilities are a thread's own, so this comes before the first is made.
+pub fn give_up() -> Result<(), PrivilegeError> {
+    if !is_root() {
+        let ambient = clear_ambient_capability_set();
+        ambient.map_err(|errno| PrivilegeError::Kept { call: "prctl(PR_CAP_AMBIENT)", errno })?;
+        keep(CapabilitySet::empty())?;
+    }
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|errno| PrivilegeError::Kept { call: "prctl(PR_SET_NO_NEW_PRIVS)", errno })
+}
+
+/// Of the capabilities there are leaves no other than `wanted`.
+fn keep(wanted: CapabilitySet) -> Result<(), PrivilegeError> {
+    let kept = |call| move |errno| PrivilegeError::Kept { call, errno };
+    let permitted = capabilities(None).map_err(kept("capget"))?.permitted & wanted;
+    let sets = CapabilitySets { effective: permitted, permitted, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, sets).map_err(kept("capset"))
+}
+
+/// Empties the set that limits what programs may gain. It bounds nothing here: no program is run, and `give_up` sees to it that none
+/// could gain anything. So who may not empty it (CAP_SETPCAP) need not.
+fn forget_bounding_set() {
+    for capability in CapabilitySet::all().iter() {
+        let _ = remove_capability_from_bounding_set(capability);
     }
 }
 

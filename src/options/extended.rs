@@ -49,6 +49,8 @@ pub enum Effect {
     WatcherLog,
     /// How much a shard may have logged for the watchers, as in memcached.
     WorkerLog,
+    /// Whether system calls that are not in use are refused after the start, as in memcached.
+    DropPrivileges(bool),
     /// It asks for what is the case anyway.
     Already,
     /// It is accepted with a warning.
@@ -71,6 +73,22 @@ impl KeySpec {
         let same =
             |other: &KeySpec| std::mem::discriminant(&other.effect) == std::mem::discriminant(&self.effect);
         self.works() && other.is_some_and(same)
+    }
+
+    /// The key that this one says no to.
+    pub fn negated(&self) -> Option<&'static str> {
+        let says_no = matches!(self.effect, Effect::MaxconnsFast(false) | Effect::DropPrivileges(false));
+        self.word.strip_prefix("no_").filter(|_| says_no)
+    }
+
+    /// Whether it holds without being given.
+    pub fn is_default(&self) -> bool {
+        let defaults = Extended::default();
+        match self.effect {
+            Effect::MaxconnsFast(fast) => fast == defaults.maxconns_fast,
+            Effect::DropPrivileges(drop) => drop == defaults.drop_privileges,
+            _ => false,
+        }
     }
 
     /// What it does, and the default of its number.
@@ -102,6 +120,8 @@ pub struct Extended {
     pub watcher_log_bytes: usize,
     /// The log buffer of one shard, in bytes.
     pub worker_log_bytes: usize,
+    /// Refuse the system calls that a running server does not make.
+    pub drop_privileges: bool,
 }
 
 impl Default for Extended {
@@ -111,6 +131,7 @@ impl Default for Extended {
             maxconns_fast: true,
             watcher_log_bytes: kib(WATCHER_LOG.default),
             worker_log_bytes: kib(WORKER_LOG.default),
+            drop_privileges: false,
         }
     }
 }
@@ -140,6 +161,7 @@ impl Extended {
                 Effect::IdleTimeout => self.idle_timeout_s = number(key, value, &IDLE_TIMEOUT)?,
                 Effect::WatcherLog => self.watcher_log_bytes = kib(number(key, value, &WATCHER_LOG)?),
                 Effect::WorkerLog => self.worker_log_bytes = kib(number(key, value, &WORKER_LOG)?),
+                Effect::DropPrivileges(drop) => self.drop_privileges = drop,
                 Effect::Already => {}
                 Effect::Nothing => warnings.push(format!("-o {name} has no effect: {}", key.note)),
                 Effect::Refused => {
@@ -256,8 +278,20 @@ pub const KEYS: &[KeySpec] = &[
     already("no_inline_ascii_resp", "nothing, as in memcached"),
     already("modern", "nothing, as in memcached"),
     nothing("no_modern", "", "memcached 1.4's defaults are not copied"),
-    nothing("drop_privileges", "", "use -u, and a unit's or container's sandbox"),
-    already("no_drop_privileges", "privileges beyond -u are not dropped"),
+    KeySpec {
+        word: "drop_privileges",
+        value: "",
+        number: None,
+        effect: Effect::DropPrivileges(true),
+        note: "once it serves, refuse every system call that a running server does not make",
+    },
+    KeySpec {
+        word: "no_drop_privileges",
+        value: "",
+        number: None,
+        effect: Effect::DropPrivileges(false),
+        note: "refuse none [on]",
+    },
     nothing("resp_obj_mem_limit", "n", "deprecated by memcached too"),
     nothing(
         "read_buf_mem_limit",
@@ -317,6 +351,8 @@ mod tests {
         let (extended, _) = apply(&["watcher_logbuf_size=1,worker_logbuf_size=65536"]).unwrap();
         assert_eq!((extended.watcher_log_bytes, extended.worker_log_bytes), (1024, 64 << 20));
         assert!(apply(&["no_maxconns_fast,maxconns_fast"]).unwrap().0.maxconns_fast);
+        assert!(apply(&["drop_privileges"]).unwrap().0.drop_privileges);
+        assert!(!apply(&["drop_privileges,no_drop_privileges"]).unwrap().0.drop_privileges);
     }
 
     #[test]

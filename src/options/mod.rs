@@ -122,6 +122,8 @@ pub struct Options {
 
     /// The user to become: `-u`.
     pub user: Option<String>,
+    /// Refuse system calls that a running server does not make: `-o drop_privileges`.
+    pub drop_privileges: bool,
     /// Run in the background: `-d`.
     pub daemonize: bool,
     /// The file for the process id: `-P`.

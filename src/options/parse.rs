@@ -160,6 +160,7 @@ impl Given {
             watcher_log_bytes: extended.watcher_log_bytes,
             worker_log_bytes: extended.worker_log_bytes,
             user: self.nonempty(&USER)?,
+            drop_privileges: extended.drop_privileges,
             daemonize: self.is_on(&DAEMON),
             pid_file: self.nonempty(&PIDFILE)?.map(PathBuf::from),
             core_dumps: self.is_on(&ENABLE_COREDUMPS),

@@ -102,6 +102,7 @@ fn defaults() {
         slow_log_us: 0,
         busy_poll_us: 0,
         user: None,
+        drop_privileges: false,
         daemonize: false,
         pid_file: None,
         core_dumps: false,

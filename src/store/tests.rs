@@ -1,5 +1,6 @@
 //! What the store promises as a whole: growth, density, hit ratio, expiry, large values.
 
+mod flooding;
 mod largest;
 mod limit;
 mod long_keys;

@@ -8,7 +8,7 @@ mod read;
 mod tests;
 pub(super) mod value;
 
-use super::extended::{Effect, KEYS, KeySpec};
+use super::extended::{KEYS, KeySpec};
 use super::spec::{Category, OptionSpec, Takes};
 use super::table::{CONFIG, EXTENDED, HELP, LICENSE, PRINT_CONFIG, TABLE, VERBOSE, VERSION};
 
@@ -60,7 +60,7 @@ impl Key {
         let of_category = move |category| TABLE.iter().filter(move |spec| spec.category == category);
         let rows = Category::ALL.into_iter().flat_map(of_category).filter(is_setting);
         // `no_maxconns_fast` is `maxconns_fast = false`.
-        let subs = KEYS.iter().filter(|sub| sub.works() && sub.effect != Effect::MaxconnsFast(false));
+        let subs = KEYS.iter().filter(|sub| sub.works() && sub.negated().is_none());
         rows.map(|spec| Key::Row(spec)).chain(subs.map(Key::Sub))
     }
 
@@ -107,7 +107,9 @@ impl Key {
             (Key::Row(spec), Form::Switch) if spec.default.is_empty() => "false".to_string(),
             (Key::Row(spec), _) if spec.long == VERBOSE.long => "0".to_string(),
             (Key::Row(spec), _) => spec.default.to_string(),
-            (Key::Sub(sub), _) => sub.number.map_or("true".to_string(), |number| number.default.to_string()),
+            (Key::Sub(sub), _) => {
+                sub.number.map_or(sub.is_default().to_string(), |number| number.default.to_string())
+            }
         }
     }
 

@@ -188,8 +188,10 @@ impl Source<'_> {
 
 /// Why a key of `-o` is not for a file; none if it is.
 fn useless(sub: &KeySpec) -> Option<String> {
+    if let Some(word) = sub.negated() {
+        return Some(format!("write `{word} = false`"));
+    }
     match sub.effect {
-        Effect::MaxconnsFast(false) => Some("write `maxconns_fast = false`".to_string()),
         Effect::Refused => Some(format!("not in this version; {}", sub.note)),
         Effect::Already | Effect::Nothing => Some(format!("has no effect, {}; leave it out", sub.note)),
         _ => None,
