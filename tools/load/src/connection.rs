@@ -333,7 +333,7 @@ fn wrong_value(keys: &Keys, check: &Check, wrong: &content::Wrong) -> anyhow::Er
         "wrong value: {} holds {} bytes, and from byte {at} on should be '{}', but got '{}' (keys that another program has \
          stored look like this too: start with an empty server)",
         keys.text(check.id()),
-        check.len(),
+        check.value_len(),
         expected.escape_ascii(),
         got.escape_ascii()
     )

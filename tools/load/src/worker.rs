@@ -161,7 +161,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, share: &Share) -> Result<Worker<'a>> {
     }
     let keys_max = if let Job::Load { keys_per_get, .. } = share.job { keys_per_get as usize } else { 1 };
     let fds: Vec<_> = share.seats.iter().map(|seat| seat.socket.as_raw_fd()).collect();
-    let answer_bytes = (plan.sizes.mean() as usize + plan.keys.len() + 64) * keys_max * plan.pipeline;
+    let answer_bytes = (plan.sizes.mean() as usize + plan.keys.key_len() + 64) * keys_max * plan.pipeline;
     let size = answer_bytes.next_power_of_two().clamp(BUFFER_BYTES.0, BUFFER_BYTES.1);
     let count = (2 * fds.len()).next_power_of_two().clamp(BUFFERS.0, BUFFERS.1.min(BUFFERS_BYTES_MAX / size));
     let ring =
