@@ -169,6 +169,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, share: &Share) -> Result<Worker<'a>> {
     let connection = |seat: &Seat| {
         let mut conn = Connection::new(plan.protocol, seat.socket.shard, plan.pipeline, keys_max);
         (conn.to_store, conn.left) = (seat.to_store, seat.requests);
+        conn.is_open = matches!(share.job, Job::Load { interval_ns: Some(_), .. });
         conn
     };
     Ok(Worker {
@@ -306,6 +307,7 @@ impl Worker<'_> {
     fn make_room_used(&mut self, at: usize, now_ns: u64) {
         let made_before = self.under_way;
         let open = self.interval_ns().is_some();
+        self.connections[at].made_ns = now_ns;
         while self.connections[at].has_room() {
             let due_ns = if open {
                 let conn = &mut self.connections[at];
@@ -324,7 +326,6 @@ impl Worker<'_> {
             self.under_way += 1;
         }
         if self.under_way > made_before {
-            self.connections[at].made_ns = now_ns;
             self.unsent.push(at as u32);
         }
     }
