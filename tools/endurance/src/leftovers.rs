@@ -59,7 +59,7 @@ impl Rest {
         reached?;
         server.ask("flush_all")?;
         let mut found = String::new();
-        let emptied = wait_for("nothing to be left over", PATIENCE, || {
+        let emptied = wait_for("nothing to be left over", 3 * PATIENCE, || {
             found = figures(server)?;
             Ok(found.is_empty().then_some(()))
         });

@@ -156,16 +156,13 @@ impl<'a> Operator<'a> {
 
     fn resident_when_full(&self, server: &Server) -> Result<u64> {
         wait_for("memory to be full again", FULL_WITHIN, || {
-            // An operator's scrape has the least share of a busy server, and gives up on a busy machine; clients do not.
-            let figures = match server.metrics() {
-                Ok(figures) => figures,
-                Err(error) => {
-                    println!("soak: a scrape of metrics failed: {error:#}");
-                    return Ok(None);
-                }
+            // An operator's scrape has the least share of a busy server, which on a busy machine gives up; clients do not.
+            let figures = server.metrics()?;
+            let Ok(free) = figures.sum("ringcached_memory_bytes{", "use=\"free\"") else {
+                println!("soak: a scrape of metrics found none");
+                return Ok(None);
             };
-            let of = |what| figures.sum("ringcached_memory_bytes{", what);
-            let is_full = of("use=\"free\"")? * 100 <= server.limit_bytes()? * FREE_MAX_PERCENT;
+            let is_full = free * 100 <= server.limit_bytes()? * FREE_MAX_PERCENT;
             Ok((is_full || self.ledger.is_over()).then_some(()))
         })?;
         let reading = |_| {

@@ -4,8 +4,8 @@
 
 /// Parts that are compared.
 const PARTS: usize = 3;
-/// Readings that are the warm-up: so many, or a part of all.
-const WARM_UP: usize = 4;
+/// Readings that are the warm-up: so many, but no more than half, or a part of all if that is more.
+const WARM_UP: usize = 6;
 const WARM_UP_PART: usize = 10;
 /// What the medians of the parts may differ by.
 const TOLERANCE_PERCENT: f64 = 1.0;
@@ -29,7 +29,8 @@ pub fn median(mut values: Vec<u64>) -> u64 {
 
 /// Of one reading for each cycle, in bytes.
 pub fn verdict(readings: &[u64]) -> Verdict {
-    let warm = readings.get(WARM_UP.max(readings.len() / WARM_UP_PART)..).unwrap_or_default();
+    let warm_up = WARM_UP.min(readings.len() / 2).max(readings.len() / WARM_UP_PART);
+    let warm = &readings[warm_up..];
     if warm.len() < PARTS {
         return Verdict::TooFew;
     }
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn too_few_readings_are_no_verdict() {
         assert_eq!(verdict(&[]), Verdict::TooFew);
-        assert_eq!(verdict(&[1, 2, 3, 3, 3, 3]), Verdict::TooFew);
-        assert_eq!(verdict(&[1, 2, 3, 3, 3, 3, 3]), Verdict::Flat(0.0));
+        assert_eq!(verdict(&[1, 2, 3, 3]), Verdict::TooFew);
+        assert_eq!(verdict(&[1, 2, 3, 3, 3]), Verdict::Flat(0.0));
     }
 }

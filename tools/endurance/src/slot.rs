@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::connection::ANSWERS_WITHIN;
 use crate::protocol::{Answer, Found};
 
 /// How long after its lifetime an item may still be seen: the server's clock has seconds, and the answer takes its time.
@@ -25,7 +26,7 @@ struct Held {
     /// A version, or the number itself.
     value: u64,
     cas: Option<u64>,
-    /// When it was known to be stored.
+    /// By when it was stored.
     since: Instant,
     dead_from: Option<Instant>,
 }
@@ -34,9 +35,10 @@ struct Held {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slot(Option<Held>);
 
-fn end_of(lifetime_s: u32) -> Option<Instant> {
+/// The end of a lifetime that began at `done` or before.
+fn end_of(lifetime_s: u32, done: Instant) -> Option<Instant> {
     let lifetime = Duration::from_secs(lifetime_s.into());
-    (lifetime_s > 0).then(|| Instant::now() + lifetime + LIFETIME_SLACK)
+    (lifetime_s > 0).then(|| done + lifetime + LIFETIME_SLACK)
 }
 
 impl Slot {
@@ -109,7 +111,9 @@ impl Slot {
             (None | Some(Answer::Done), None) => {}
             (answer, _) => return Err(format!("a store was answered with {answer:?}")),
         }
-        self.0 = Some(Held { value, cas: None, since: Instant::now(), dead_from: end_of(lifetime_s) });
+        // What is quiet has only been sent; the answer to what comes behind it tells that it has been done.
+        let done = Instant::now() + if answer.is_none() { ANSWERS_WITHIN } else { Duration::ZERO };
+        self.0 = Some(Held { value, cas: None, since: done, dead_from: end_of(lifetime_s, done) });
         Ok(())
     }
 
@@ -131,7 +135,7 @@ impl Slot {
             Answer::Done => {
                 self.there(moment)?;
                 if let Some(held) = &mut self.0 {
-                    held.dead_from = end_of(lifetime_s);
+                    held.dead_from = end_of(lifetime_s, Instant::now());
                 }
                 Ok(())
             }
@@ -208,6 +212,9 @@ mod tests {
         assert_eq!(slot.read(found(7, 1), later), Ok(()));
         let flushed = Moment { at: Instant::now(), flushed: Some(Instant::now()) };
         assert!(slot.read(found(7, 1), flushed).expect_err("flushed").contains("flush_all"));
+        let mut quiet = Slot::default();
+        quiet.stored(None, 7, 0, None, now()).expect("a store");
+        assert_eq!(quiet.read(found(7, 1), flushed), Ok(()), "it may have been done behind the flush");
         let mut younger = held(8, 0);
         assert_eq!(younger.read(found(8, 2), flushed), Ok(()));
     }
