@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringcached::net::passed::PassedError;
-use ringcached::net::probe;
+use ringcached::net::{heap, probe};
 use ringcached::operate::config::Source;
 use ringcached::operate::log::{self, Level};
 use ringcached::operate::pidfile::PidFile;
@@ -74,6 +74,7 @@ fn fail(error: &dyn Error, status: u8) -> ExitCode {
 
 /// Prepares the process, then serves until told to stop.
 fn serve(options: Options, source: Source, given: Given) -> Result<(), Box<dyn Error>> {
+    heap::keep_little();
     probe::kernel()?;
     let users = users(&options)?;
     let _pid_file = prepare(&options)?;

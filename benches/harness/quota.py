@@ -11,7 +11,8 @@ V1, V2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
 class Quota:
     """One group. Where none can be made it does nothing, and says so once: `works` is False."""
 
-    def __init__(self):
+    def __init__(self, period_us=PERIOD_US):
+        self.period_us = period_us
         is_v1 = os.path.exists(f"{V1}/cgroup.procs") and not os.path.exists(f"{V2}/cgroup.controllers")
         self.folder = f"{V1 if is_v1 else V2}/ringcached-bench-{os.getpid()}"
         self.file = "cpu.cfs_quota_us" if is_v1 else "cpu.max"
@@ -19,7 +20,7 @@ class Quota:
         try:
             os.mkdir(self.folder)
             if is_v1:
-                self._write("cpu.cfs_period_us", PERIOD_US)
+                self._write("cpu.cfs_period_us", period_us)
             self.works = True
             self.lift()
         except OSError as error:
@@ -40,13 +41,13 @@ class Quota:
     def set(self, percent):
         """So much of one core for all of the group; 200 are two whole cores."""
         if self.works:
-            quota_us = PERIOD_US * percent // 100
-            self._write(self.file, quota_us if self.is_v1 else f"{quota_us} {PERIOD_US}")
+            quota_us = self.period_us * percent // 100
+            self._write(self.file, quota_us if self.is_v1 else f"{quota_us} {self.period_us}")
 
     def lift(self):
         """No quota any more."""
         if self.works:
-            self._write(self.file, -1 if self.is_v1 else f"max {PERIOD_US}")
+            self._write(self.file, -1 if self.is_v1 else f"max {self.period_us}")
 
     def close(self):
         """Removes the group; a process that ended a moment ago may still be in it."""

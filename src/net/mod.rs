@@ -12,6 +12,7 @@
 //! * [`datagrams`]: UDP sockets, the buffers of datagrams and their answers.
 //! * [`probe`]: what the kernel must offer, found out at start, named where it is missing.
 //! * [`doorbell`]: an eventfd other threads ring.
+//! * [`heap`]: what the C library's allocator keeps.
 //!
 //! `unsafe` lives here because the kernel reads and writes memory behind the compiler's back. The rule that keeps it
 //! sound: memory named in a submission is owned by a type of this module (a receive buffer, a block, an [`outbox::Outbox`],
@@ -22,6 +23,7 @@ pub mod bpf;
 pub mod datagrams;
 pub mod direct;
 pub mod doorbell;
+pub mod heap;
 pub mod kernel;
 pub mod listener;
 pub mod outbox;

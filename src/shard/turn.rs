@@ -131,7 +131,14 @@ impl<K: Kernel> Shard<K> {
         self.core.keyspace.counters.bytes_read += u64::from(piece.len);
         if conn.life == Life::Open {
             self.core.keyspace.journal.asker_fd = conn.fd;
+            let is_queued = conn.queued;
             let mut session = self.conns.session_of(index);
+            if is_queued {
+                // It has had its share, or waits: a multishot receive may bring many pieces in one turn.
+                session.keep(self.buffers.bytes(piece));
+                self.buffers.recycle(piece);
+                return self.put_back(index, session);
+            }
             let stop = session.feed(&mut self.core, self.buffers.bytes(piece));
             self.buffers.recycle(piece);
             self.stopped(index, session, stop);
@@ -142,8 +149,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// A session has run as far as it could: note why it stopped, and put it back.
-    pub(super) fn stopped(&mut self, index: u32, mut session: Box<Session>, stop: Stop) {
-        session.count(&mut self.core);
+    pub(super) fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
         let Some(conn) = self.conns.get(index) else { return };
         if session.take_progress() {
             conn.last_command_s = self.core.keyspace.now_s;
@@ -160,6 +166,13 @@ impl<K: Kernel> Shard<K> {
                 }
             }
         }
+        self.put_back(index, session);
+    }
+
+    /// Puts a session back into its connection, which may have more waiting or to send than before.
+    fn put_back(&mut self, index: u32, mut session: Box<Session>) {
+        session.count(&mut self.core);
+        let Some(conn) = self.conns.get(index) else { return };
         conn.session = Some(session);
         self.regulate(index);
         self.settle(index);

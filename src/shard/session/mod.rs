@@ -263,8 +263,8 @@ impl Session {
         stop
     }
 
-    /// Puts received bytes aside. Exactly as much memory as they need: it is counted, and many connections may wait.
-    fn keep(&mut self, data: &[u8]) {
+    /// Puts received bytes aside, to be run when it is resumed. Exactly as much memory as they need: it is counted, and many connections may wait.
+    pub fn keep(&mut self, data: &[u8]) {
         self.input.reserve_exact(data.len());
         self.input.extend_from_slice(data);
     }

@@ -22,6 +22,8 @@ const FRAME_LEN: usize = 8;
 struct Asked {
     /// When it should have left, in ns of the run's clock.
     due_ns: u64,
+    /// When it was made, which in an open loop may be later.
+    made_ns: u64,
     /// Keys of a get whose answer has not come, from the front of [`Connection::ids`]; 0 for a set.
     keys: u32,
     is_set: bool,
@@ -61,8 +63,10 @@ pub struct Connection {
     frame: Frame,
     /// Closed loop: requests that may still be made.
     pub left: u64,
-    /// When the latest request was made, in ns of the run's clock.
+    /// When the latest request was made, or is about to be, in ns of the run's clock.
     pub made_ns: u64,
+    /// Requests have times at which they are due.
+    pub is_open: bool,
     /// Open loop: requests that were due, and those of them that were made.
     pub due: u64,
     #[allow(missing_docs, reason = "the sentence above")]
@@ -89,6 +93,7 @@ impl Connection {
             frame: Frame::default(),
             left: 0,
             made_ns: 0,
+            is_open: false,
             due: 0,
             made: 0,
             to_store: (0, 0),
@@ -110,7 +115,7 @@ impl Connection {
     #[inline]
     pub fn get(&mut self, keys: &Keys, due_ns: u64, count: u32, mut draw: impl FnMut() -> u32) {
         self.ids.extend((0..count).map(|_| draw()));
-        self.asked.push_back(Asked { due_ns, keys: count, is_set: false });
+        self.asked.push_back(Asked { due_ns, made_ns: self.made_ns, keys: count, is_set: false });
         self.begin_datagram();
         let first = self.ids.len() - count as usize;
         self.protocol.get(keys, self.ids.range(first..), &mut self.filling);
@@ -119,7 +124,7 @@ impl Connection {
     /// Makes a set.
     #[inline]
     pub fn set(&mut self, keys: &Keys, due_ns: u64, id: u32, version: u32, len: u32) {
-        self.asked.push_back(Asked { due_ns, keys: 0, is_set: true });
+        self.asked.push_back(Asked { due_ns, made_ns: self.made_ns, keys: 0, is_set: true });
         self.begin_datagram();
         self.protocol.set(keys, id, version, len, &mut self.filling);
     }
@@ -301,6 +306,9 @@ impl Connection {
         self.ids.drain(..asked.keys as usize);
         let latencies = if asked.is_set { &mut tally.sets } else { &mut tally.gets };
         latencies.saturating_record(now_ns.saturating_sub(asked.due_ns));
+        if self.is_open {
+            tally.admitted.saturating_record(now_ns.saturating_sub(asked.made_ns));
+        }
         if quiet {
             self.is_sending = false;
         }
@@ -333,7 +341,7 @@ fn wrong_value(keys: &Keys, check: &Check, wrong: &content::Wrong) -> anyhow::Er
         "wrong value: {} holds {} bytes, and from byte {at} on should be '{}', but got '{}' (keys that another program has \
          stored look like this too: start with an empty server)",
         keys.text(check.id()),
-        check.len(),
+        check.value_len(),
         expected.escape_ascii(),
         got.escape_ascii()
     )

@@ -93,7 +93,7 @@ impl Check {
     }
 
     /// Its length.
-    pub fn len(&self) -> usize {
+    pub fn value_len(&self) -> usize {
         self.len
     }
 

@@ -54,7 +54,7 @@ impl Keys {
     }
 
     /// Bytes of each.
-    pub fn len(&self) -> usize {
+    pub fn key_len(&self) -> usize {
         self.beginning.len() + DIGITS
     }
 
@@ -76,7 +76,7 @@ impl Keys {
 
     /// The key's text.
     pub fn text(&self, id: u32) -> String {
-        let mut key = Vec::with_capacity(self.len());
+        let mut key = Vec::with_capacity(self.key_len());
         self.append(id, &mut key);
         String::from_utf8_lossy(&key).into_owned()
     }

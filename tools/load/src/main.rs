@@ -1,32 +1,14 @@
-//! A load generator for servers of the memcached protocol. It measures them in a closed loop (as fast as the answers allow)
-//! or an open one (at a fixed rate, whatever the server does), and checks every byte it reads.
-//!
-//! What is asked for: [`keys`], values ([`content`]), and what is drawn at random ([`draw`]). [`protocol`] makes requests of it and
-//! reads answers, for one [`connection`]. Each thread is a [`worker`] with its own [`ring`]; [`tally`] is what it counts.
-//! [`target`] knows the server, [`report`] and [`plot`] say what came out.
-
-mod args;
-mod connection;
-mod content;
-mod draw;
-mod keys;
-mod plot;
-mod protocol;
-mod report;
-mod ring;
-mod run;
-mod tally;
-mod target;
-mod worker;
+//! The load generator as a program: what was typed, the load, the report. See the library.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 
-use args::Args;
-use keys::Keys;
-use target::Target;
+use ringcached_load::args::Args;
+use ringcached_load::keys::Keys;
+use ringcached_load::target::Target;
+use ringcached_load::{plot, report, run};
 
 fn main() -> Result<()> {
     let args = Args::parse();

@@ -23,6 +23,8 @@ pub struct Tally {
     pub gets: Latencies,
     /// Latency of each set.
     pub sets: Latencies,
+    /// Latency of each request from when it was made, so without the wait for a full window. Open loop only.
+    pub admitted: Latencies,
     /// How late requests left whose connection was free: the generator's own fault. Open loop only.
     pub lateness: Latencies,
     /// Keys found.
@@ -52,6 +54,7 @@ impl Default for Tally {
         Tally {
             gets: latencies(),
             sets: latencies(),
+            admitted: latencies(),
             lateness: latencies(),
             hits: 0,
             misses: 0,
@@ -73,6 +76,7 @@ impl Tally {
         // All histograms have the same bounds, so each addition succeeds.
         let _ = self.gets.add(&other.gets);
         let _ = self.sets.add(&other.sets);
+        let _ = self.admitted.add(&other.admitted);
         let _ = self.lateness.add(&other.lateness);
         self.hits += other.hits;
         self.misses += other.misses;

@@ -161,7 +161,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, share: &Share) -> Result<Worker<'a>> {
     }
     let keys_max = if let Job::Load { keys_per_get, .. } = share.job { keys_per_get as usize } else { 1 };
     let fds: Vec<_> = share.seats.iter().map(|seat| seat.socket.as_raw_fd()).collect();
-    let answer_bytes = (plan.sizes.mean() as usize + plan.keys.len() + 64) * keys_max * plan.pipeline;
+    let answer_bytes = (plan.sizes.mean() as usize + plan.keys.key_len() + 64) * keys_max * plan.pipeline;
     let size = answer_bytes.next_power_of_two().clamp(BUFFER_BYTES.0, BUFFER_BYTES.1);
     let count = (2 * fds.len()).next_power_of_two().clamp(BUFFERS.0, BUFFERS.1.min(BUFFERS_BYTES_MAX / size));
     let ring =
@@ -169,6 +169,7 @@ fn prepare<'a>(plan: &'a Plan<'a>, share: &Share) -> Result<Worker<'a>> {
     let connection = |seat: &Seat| {
         let mut conn = Connection::new(plan.protocol, seat.socket.shard, plan.pipeline, keys_max);
         (conn.to_store, conn.left) = (seat.to_store, seat.requests);
+        conn.is_open = matches!(share.job, Job::Load { interval_ns: Some(_), .. });
         conn
     };
     Ok(Worker {
@@ -306,6 +307,7 @@ impl Worker<'_> {
     fn make_room_used(&mut self, at: usize, now_ns: u64) {
         let made_before = self.under_way;
         let open = self.interval_ns().is_some();
+        self.connections[at].made_ns = now_ns;
         while self.connections[at].has_room() {
             let due_ns = if open {
                 let conn = &mut self.connections[at];
@@ -324,7 +326,6 @@ impl Worker<'_> {
             self.under_way += 1;
         }
         if self.under_way > made_before {
-            self.connections[at].made_ns = now_ns;
             self.unsent.push(at as u32);
         }
     }

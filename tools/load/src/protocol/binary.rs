@@ -32,7 +32,7 @@ fn header(opcode: u8, key_len: usize, extras_len: usize, value_len: u32, out: &m
 pub fn get(keys: &Keys, ids: vec_deque::Iter<'_, u32>, out: &mut Vec<u8>) {
     let is_one = ids.len() == 1;
     for &id in ids {
-        header(if is_one { GET } else { GETKQ }, keys.len(), 0, 0, out);
+        header(if is_one { GET } else { GETKQ }, keys.key_len(), 0, 0, out);
         keys.append(id, out);
     }
     if !is_one {
@@ -42,7 +42,7 @@ pub fn get(keys: &Keys, ids: vec_deque::Iter<'_, u32>, out: &mut Vec<u8>) {
 
 /// All but the value.
 pub fn set(keys: &Keys, id: u32, value_len: u32, out: &mut Vec<u8>) {
-    header(SET, keys.len(), SET_EXTRAS.len(), value_len, out);
+    header(SET, keys.key_len(), SET_EXTRAS.len(), value_len, out);
     out.extend_from_slice(&SET_EXTRAS);
     keys.append(id, out);
 }

@@ -74,7 +74,7 @@ fn decimal(digits: &[u8]) -> Option<usize> {
 pub fn classic_answer(keys: &Keys, input: &[u8]) -> Result<Answer> {
     let Some((line, len)) = line(input) else { return Ok(Answer::Partial) };
     if let Some(rest) = line.strip_prefix(b"VALUE ") {
-        let key_len = keys.len().min(rest.len());
+        let key_len = keys.key_len().min(rest.len());
         let (key, rest) = rest.split_at(key_len);
         if let (Some(key), Some(value_len)) = (keys.id(key), rest.strip_prefix(b" 0 ").and_then(decimal)) {
             return Ok(Answer::Value {
