@@ -158,6 +158,6 @@ impl Traced {
             return false;
         }
         self.seen += 1;
-        self.seen % self.failing.one_in == 0
+        self.seen.is_multiple_of(self.failing.one_in)
     }
 }
