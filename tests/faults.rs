@@ -6,6 +6,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::harness::{Conn, Server, server_command, wait_for};
+use crate::harness::{Conn, PATIENCE, Server, server_command, wait_for};
 use crate::process::run_command;
 use crate::tracer::{Failing, RingOf, Tracer};
 
@@ -216,6 +217,81 @@ fn limits_that_are_too_low_are_named() {
         assert_eq!(output.status.code(), Some(71), "{limit}: {}\n{stderr}", output.status);
         assert!(stderr.lines().last().is_some_and(|line| line.contains(remedy)), "{limit}: {stderr}");
     }
+}
+
+/// A control group of its own below one that may have `limit_bytes` of memory, of version 1 or 2. It goes when this does; no process
+/// may be left in it by then.
+struct MemoryGroup(PathBuf);
+
+impl MemoryGroup {
+    fn new(limit_bytes: u64) -> MemoryGroup {
+        let v1 = Path::new("/sys/fs/cgroup/memory");
+        let (root, file) = if v1.is_dir() {
+            (v1, "memory.limit_in_bytes")
+        } else {
+            (v1.parent().expect("a root"), "memory.max")
+        };
+        let upper = root.join(format!("ringcached-test-{}-{limit_bytes}", std::process::id()));
+        let group = MemoryGroup(upper.join("server"));
+        let refused =
+            |e| panic!("{}: {e}: this test needs root and a writable /sys/fs/cgroup", upper.display());
+        std::fs::create_dir_all(&group.0).unwrap_or_else(refused);
+        std::fs::write(upper.join(file), limit_bytes.to_string()).unwrap_or_else(refused);
+        group
+    }
+
+    /// The server, started in the group.
+    fn start(&self, options: &[&str]) -> Server {
+        let program = server_command(&[]).get_program().to_owned();
+        let mut command = Command::new("sh");
+        let join = format!("echo $$ >{}/cgroup.procs && exec \"$0\" \"$@\"", self.0.display());
+        command.args(["-c", &join]).arg(program).args(["-p", "-1", "-l", "127.0.0.1", "-t", "2"]);
+        command.args(options);
+        Server::listening(command)
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        let upper = self.0.parent().expect("the group above").to_owned();
+        for group in [&self.0, &upper] {
+            // What a process that was just killed had is given back a moment later.
+            wait_for("an empty control group", || std::fs::remove_dir(group).is_ok().then_some(()));
+        }
+    }
+}
+
+/// More memory for items than the control group has: said at the start, and served as far as it goes. When it is over the kernel
+/// ends the process, which a service manager takes for a failure.
+#[test]
+fn a_control_group_with_too_little_memory() {
+    const WARNING: &str = "are more than the 96 MiB this process may have: lower -m";
+    let group = MemoryGroup::new(96 << 20);
+    let mut server = group.start(&["-m", "16"]);
+    assert!(!server.stderr().contains(WARNING), "{}", server.stderr());
+    fill(&server, 24 << 20).expect("enough memory for 16 MiB");
+    server.stop();
+
+    let mut server = group.start(&["-m", "1024"]);
+    assert!(server.stderr().contains(WARNING), "{}", server.stderr());
+    fill(&server, 1 << 30).expect_err("no more than there is");
+    let status = server.wait_for_exit();
+    assert_eq!(status.signal(), Some(Signal::SIGKILL as i32), "{status}");
+}
+
+/// Stores values of 500 KB that have `bytes` together, or as many as are answered.
+fn fill(server: &Server, bytes: usize) -> std::io::Result<()> {
+    let mut client = std::net::TcpStream::connect(server.addresses[0])?;
+    client.set_nodelay(true)?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    let value = "v".repeat(500_000);
+    for n in 0..bytes / value.len() {
+        client.write_all(format!("set key-{n} 0 0 {}\r\n{value}\r\n", value.len()).as_bytes())?;
+        let mut answer = [0; 8];
+        client.read_exact(&mut answer)?;
+        assert_eq!(&answer, b"STORED\r\n");
+    }
+    Ok(())
 }
 
 /// Stopped as by a debugger, a hypervisor or a suspended machine: everything that was sent meanwhile is answered, in order.
