@@ -20,7 +20,7 @@ use ringcached::operate::signals::{self, Request, Signals};
 use ringcached::operate::sockets::Sockets;
 use ringcached::operate::stats::{Ports, Reporter};
 use ringcached::operate::users::{Users, UsersError};
-use ringcached::operate::{addresses, admin, daemon, limits, memory, portfile, privileges, seccomp};
+use ringcached::operate::{addresses, admin, daemon, limits, memory, panics, portfile, privileges, seccomp};
 use ringcached::options::{Asked, Authentication, Given, NAME_AND_VERSION, Options};
 use ringcached::protocol::Limits;
 use ringcached::shard::clock::Clock;
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         return ringcached_top::main(words);
     }
     log::set_format(None);
+    panics::abort_on_panic();
     let source = Source::here();
     let asked = source.read().and_then(|given| Ok((given.asked(&source.machine)?, given)));
     match asked {

@@ -25,6 +25,7 @@
 //! | `process` | options, sockets, pid and port files, signals, exit codes |
 //! | `systemd` | a service manager: notifications, signs of life, sockets that outlive a server, units, log lines |
 //! | `security` | whom it runs as, what it may ask of the kernel |
+//! | `faults` | rings that fail, panics, logs that cannot be written, SIGSTOP, limits of memory |
 //! | `stats` | every `stats` command: names, order, true values |
 //! | `telemetry` | `stats latency`, `slowlog`, `hotkeys`, `bigkeys`: what is slow, hot and big |
 //! | `top` | `ringcached top`, in a terminal of tmux's and as text |
@@ -39,7 +40,8 @@
 //! | `from_memcached` | `docs/from-memcached.md` names every option of memcached |
 //! | `tidy` | the house rules of `src/`, read from the source text |
 //!
-//! `harness` starts servers, speaks to them and holds them to what they promise (`promise`); `namespace` makes networks for them.
+//! `harness` starts servers, speaks to them and holds them to what they promise (`promise`); `namespace` makes networks for them, `tracer` has
+//! calls of one shard fail.
 //! Everything runs in parallel and in any order: each test has a server of its own on free ports. `tools/check` installs
 //! what the tests need and runs them all.
 
@@ -70,6 +72,8 @@ macro_rules! on_1_and_2_shards {
 mod harness;
 mod namespace;
 mod promise;
+#[cfg(target_arch = "x86_64")]
+mod tracer;
 
 mod admin;
 mod arithmetic;
@@ -81,6 +85,8 @@ mod datagram;
 mod dependencies;
 mod discovery;
 mod expiry;
+#[cfg(target_arch = "x86_64")]
+mod faults;
 mod framing;
 mod from_memcached;
 mod hostile;

@@ -44,6 +44,14 @@ pub enum Event {
     Populated { knows_how: bool },
     /// A peer shard has put something into the mesh.
     Woken,
+    /// The peer of this ring may not have been woken: there was no memory for it.
+    NotWoken { ring_fd: RawFd },
+}
+
+/// Whether an operation that was refused with this errno may be tried again at once: what it lacked may be there the next time, or
+/// nothing was lacking.
+pub fn may_try_again(errno: i32) -> bool {
+    matches!(errno, libc::EINTR | libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM | libc::ECANCELED)
 }
 
 /// Operations are only queued: [`enter`](Self::enter) submits them, and what becomes of them are [`Event`]s.
@@ -106,7 +114,7 @@ pub trait Kernel {
     /// Tells a fresh connection why it is not wanted, and closes it.
     fn refuse(&mut self, fd: RawFd, words: &'static [u8]);
 
-    /// Wakes a peer's ring.
+    /// Wakes a peer's ring; [`Event::NotWoken`] follows if that was not possible.
     fn wake(&mut self, ring_fd: RawFd);
 
     /// Has a worker of the kernel touch memory, changing nothing in it; [`Event::Populated`] follows. An address that is not

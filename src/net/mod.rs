@@ -38,7 +38,7 @@ pub use blocks::BlockPool;
 pub use datagrams::{DatagramBuffers, DatagramSocket};
 pub use direct::{DirectReceive, StableRoom};
 pub use doorbell::Doorbell;
-pub use kernel::{Event, Kernel};
+pub use kernel::{Event, Kernel, may_try_again};
 pub use listener::Listener;
 pub use outbox::{Outbox, StableBytes};
 pub use ring::{Ring, RingConfig};

@@ -30,12 +30,29 @@ pub enum Missing {
     /// The kernel has no io_uring at all.
     #[error("this kernel was built without io_uring ({0}): CONFIG_IO_URING is needed")]
     Absent(io::Error),
-    /// Locked memory ran out.
+    /// Memory ran out, or locked memory.
     #[error(
-        "no memory for an io_uring ({0}): RLIMIT_MEMLOCK is too small; raise it with `ulimit -l unlimited`, \
-         LimitMEMLOCK=infinity in a systemd unit, or --ulimit memlock=-1 in docker"
+        "no memory for {what} ({source}): RLIMIT_MEMLOCK is too small; raise it with `ulimit -l unlimited`, \
+         LimitMEMLOCK=infinity in a systemd unit, or --ulimit memlock=-1 in docker. If it is unlimited, the limit of address \
+         space (`ulimit -v`) or the machine is"
     )]
-    Memory(io::Error),
+    Memory {
+        /// What it was for.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Descriptors ran out.
+    #[error(
+        "no descriptor for {what} ({source}): raise `ulimit -n`, LimitNOFILE= in a systemd unit, or --ulimit nofile=N in \
+         docker; fs.file-max is that of the whole machine"
+    )]
+    Files {
+        /// What it was for.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// Something else failed.
     #[error(
         "{what} does not work on this kernel ({source}): ringcached needs Linux 6.1 or newer with io_uring"
@@ -56,15 +73,15 @@ pub enum Missing {
 /// # Errors
 /// The first thing that is missing.
 pub fn kernel() -> Result<(), Missing> {
-    let other = |what| move |source| Missing::Other { what, source };
     let release = read("/proc/sys/kernel/osrelease");
     if version_of(&release).is_some_and(|v| v < (6, 1)) {
         return Err(Missing::Kernel(release));
     }
-    let bell = Arc::new(Doorbell::new().map_err(other("an eventfd"))?);
-    let mut ring = Ring::new(RingConfig { submissions: 8, completions: 32 }, bell).map_err(explain)?;
+    let bell = Arc::new(Doorbell::new().map_err(|e| explain("an eventfd", e))?);
+    let ring = Ring::new(RingConfig { submissions: 8, completions: 32 }, bell);
+    let mut ring = ring.map_err(|e| explain(RING, e))?;
     let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe).map_err(other("io_uring's probe"))?;
+    ring.submitter().register_probe(&mut probe).map_err(|e| explain("io_uring's probe", e))?;
     let needed = [
         (opcode::AcceptMulti::CODE, "accept"),
         (opcode::RecvMulti::CODE, "receive"),
@@ -80,7 +97,7 @@ pub fn kernel() -> Result<(), Missing> {
         return Err(Missing::Operation(name));
     }
     let buffers = ReceiveBuffers::new(&mut ring, GROUP, 8, 4096, 0);
-    buffers.map(drop).map_err(other("a ring of provided buffers"))
+    buffers.map(drop).map_err(|e| explain(BUFFERS, e))
 }
 
 /// Completions come in the order in which receives took their bytes from a shared buffer. Before Linux 6.15 that of a receive that
@@ -90,15 +107,22 @@ pub fn posts_in_order() -> bool {
     version_of(&read("/proc/sys/kernel/osrelease")).is_some_and(|version| version >= (6, 15))
 }
 
-/// Says what an error of `io_uring_setup` means on this host.
-pub fn explain(error: io::Error) -> Missing {
+/// What `io_uring_setup` makes.
+pub const RING: &str = "an io_uring with DEFER_TASKRUN";
+
+/// What `IORING_REGISTER_PBUF_RING` registers.
+pub const BUFFERS: &str = "a ring of provided buffers";
+
+/// Says what an error from making `what` means on this host.
+pub fn explain(what: &'static str, source: io::Error) -> Missing {
     let disabled = read("/proc/sys/kernel/io_uring_disabled");
-    match error.raw_os_error() {
+    match source.raw_os_error() {
         Some(libc::EPERM) if disabled != "0" && !disabled.is_empty() => Missing::Disabled(disabled),
-        Some(libc::EPERM | libc::EACCES) => Missing::Filtered(error),
-        Some(libc::ENOSYS) => Missing::Absent(error),
-        Some(libc::ENOMEM) => Missing::Memory(error),
-        _ => Missing::Other { what: "io_uring with SINGLE_ISSUER and DEFER_TASKRUN", source: error },
+        Some(libc::EPERM | libc::EACCES) => Missing::Filtered(source),
+        Some(libc::ENOSYS) => Missing::Absent(source),
+        Some(libc::ENOMEM) => Missing::Memory { what, source },
+        Some(libc::EMFILE | libc::ENFILE) => Missing::Files { what, source },
+        _ => Missing::Other { what, source },
     }
 }
 
@@ -130,10 +154,14 @@ mod tests {
 
     #[test]
     fn every_refusal_names_a_remedy() {
-        for (errno, word) in
-            [(libc::ENOSYS, "CONFIG_IO_URING"), (libc::ENOMEM, "RLIMIT_MEMLOCK"), (libc::EACCES, "seccomp")]
-        {
-            let text = explain(io::Error::from_raw_os_error(errno)).to_string();
+        for (errno, word) in [
+            (libc::ENOSYS, "CONFIG_IO_URING"),
+            (libc::ENOMEM, "RLIMIT_MEMLOCK"),
+            (libc::EACCES, "seccomp"),
+            (libc::EMFILE, "ulimit -n"),
+            (libc::ENFILE, "fs.file-max"),
+        ] {
+            let text = explain(RING, io::Error::from_raw_os_error(errno)).to_string();
             assert!(text.contains(word), "{text}");
         }
     }

@@ -8,7 +8,7 @@
 use super::datagrams::{self, DatagramBuffers};
 use super::direct::{self, Fill};
 use super::doorbell::Doorbell;
-use super::kernel::{EVENTS_MAX, Event, Kernel, RECEIVE_ONCE_BYTES};
+use super::kernel::{EVENTS_MAX, Event, Kernel, RECEIVE_ONCE_BYTES, may_try_again};
 use super::outbox::Send;
 use super::probe;
 use super::receive;
@@ -38,11 +38,13 @@ enum Token {
     Receive = 2,
     Send = 3,
     Wake = 4,
-    /// Cancellations, closes and outgoing wake-ups: their own completions say nothing anybody waits for.
+    /// Cancellations and closes: their own completions say nothing anybody waits for.
     Quiet = 5,
     Datagram = 6,
     Populate = 7,
     Direct = 8,
+    /// An outgoing wake-up; the index is the descriptor of the peer's ring.
+    Waking = 9,
 }
 
 const KIND_SHIFT: u32 = 56;
@@ -249,7 +251,7 @@ impl Kernel for Ring {
     fn wake(&mut self, ring_fd: RawFd) {
         let token = user_data(Token::Wake, 0);
         let entry = opcode::MsgRingData::new(types::Fd(ring_fd), 0, token, None).build();
-        self.push(entry.user_data(user_data(Token::Quiet, 0)));
+        self.push(entry.user_data(user_data(Token::Waking, ring_fd as u32)));
     }
 
     fn populate(&mut self, address: *const u8, len: usize) {
@@ -356,6 +358,11 @@ fn event(entry: &cqueue::Entry, buffers: &mut StreamBuffers) -> Option<Event> {
     }
     if kind == Token::Populate as u8 {
         return Some(Event::Populated { knows_how: !matches!(-result, libc::EINVAL | libc::EOPNOTSUPP) });
+    }
+    if kind == Token::Waking as u8 {
+        // With other errors the peer has ended, or has more completions than it has room for.
+        let ring_fd = index as RawFd;
+        return may_try_again(-result).then_some(Event::NotWoken { ring_fd });
     }
     (kind == Token::Wake as u8).then_some(Event::Woken)
 }

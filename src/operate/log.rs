@@ -8,7 +8,7 @@
 use crate::options::LogFormat;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::panic::Location;
@@ -134,6 +134,12 @@ pub fn finish() {
     }
 }
 
+/// Writes one line, whatever has been written before, and without the lock: the thread that ends the process by a panic may
+/// hold it.
+pub fn last_words(text: fmt::Arguments<'_>) {
+    write(Level::Error, text);
+}
+
 /// Whether it could be written.
 fn write(level: Level, text: fmt::Arguments<'_>) -> bool {
     let format = match FORMAT.load(Ordering::Relaxed) {
@@ -147,10 +153,10 @@ fn write(level: Level, text: fmt::Arguments<'_>) -> bool {
 
 /// Writes to standard error what it takes at once. It is shared with other processes, so it cannot be made not to block.
 fn write_without_waiting(bytes: &[u8]) -> io::Result<()> {
-    let mut stderr = io::stderr().lock();
+    let stderr = io::stderr();
     let mut room = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
     poll(&mut room, PollTimeout::ZERO)?;
-    if room[0].any() != Some(true) || stderr.write(bytes)? < bytes.len() {
+    if room[0].any() != Some(true) || nix::unistd::write(&stderr, bytes)? < bytes.len() {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     Ok(())

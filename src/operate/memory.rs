@@ -11,8 +11,8 @@ pub fn available_bytes() -> u64 {
     group_limits(&groups, |path| fs::read_to_string(path).ok()).fold(machine, u64::min)
 }
 
-/// The limits of the control groups in the text of /proc/self/cgroup, of version 1 and 2 (cgroups(7)). In a container the
-/// group's own folder may be the root of what is mounted, so that is looked at too.
+/// The limits of the control groups in the text of /proc/self/cgroup and of those they are in, of version 1 and 2 (cgroups(7)). In a
+/// container the group's own folder may be the root of what is mounted, which is looked at like any group above.
 fn group_limits(groups: &str, read: impl Fn(&Path) -> Option<String>) -> impl Iterator<Item = u64> {
     groups.lines().flat_map(move |line| {
         let mut fields = line.splitn(3, ':').skip(1);
@@ -24,10 +24,9 @@ fn group_limits(groups: &str, read: impl Fn(&Path) -> Option<String>) -> impl It
             }
             _ => return Vec::new(),
         };
-        let own = format!("{root}{group}/{file}");
-        let paths = [own, format!("{root}/{file}")];
+        let paths = Path::new(group).ancestors().map(|group| format!("{root}{}/{file}", group.display()));
         // `max`, no limit, is no number.
-        paths.iter().filter_map(|path| read(Path::new(path))?.trim().parse().ok()).collect()
+        paths.filter_map(|path| read(Path::new(&path))?.trim().parse().ok()).collect()
     })
 }
 
@@ -90,11 +89,13 @@ mod tests {
         let files = |path: &Path| match path.to_str()? {
             "/sys/fs/cgroup/memory/a/memory.limit_in_bytes" => Some("4096\n".to_string()),
             "/sys/fs/cgroup/b/memory.max" => Some("max\n".to_string()),
-            "/sys/fs/cgroup/memory.max" => Some("8192\n".to_string()),
+            "/sys/fs/cgroup//memory.max" => Some("8192\n".to_string()),
+            "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes" => Some("1048576\n".to_string()),
             _ => None,
         };
         let limits = |groups: &str| group_limits(groups, files).collect::<Vec<u64>>();
         assert_eq!(limits("5:cpu,memory:/a\n2:cpuset:/\n"), [4096]);
+        assert_eq!(limits("5:memory:/a/b/c\n"), [1_048_576, 4096], "those above hold, too");
         assert_eq!(limits("0::/b\n"), [8192]);
         assert_eq!(limits("nonsense\n0::/missing\n"), [8192]);
         assert_eq!(limits(""), []);

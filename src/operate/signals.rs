@@ -21,22 +21,27 @@ pub enum Request {
     Reload,
 }
 
+/// Why signals do not arrive.
+#[derive(Debug, thiserror::Error)]
+#[error("signals cannot be waited for: {0}; signalfd(2) needs a descriptor (`ulimit -n`) and memory")]
+pub struct SignalError(#[from] Errno);
+
 /// The signals that are blocked, and where they arrive (signalfd(2)). Holding one proves that they are.
 pub struct Signals(SignalFd);
 
 impl Signals {
     /// Blocks them in this thread and in every thread it makes from now on; call it before the first.
-    pub fn block() -> nix::Result<Signals> {
+    pub fn block() -> Result<Signals, SignalError> {
         let mut set = SigSet::empty();
         for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1, Signal::SIGHUP] {
             set.add(signal);
         }
         set.thread_block()?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map(Signals)
+        Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
     }
 
     /// Sleeps until one of them arrives, and returns it, or until `moment`. One that arrived earlier is not lost.
-    pub fn wait_until(&self, moment: Option<Instant>) -> nix::Result<Option<Request>> {
+    pub fn wait_until(&self, moment: Option<Instant>) -> Result<Option<Request>, SignalError> {
         loop {
             if let Some(signal) = self.0.read_signal()? {
                 return Ok(Some(request(signal.ssi_signo)));
@@ -49,7 +54,7 @@ impl Signals {
             };
             match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
+                Err(errno) => return Err(errno.into()),
             }
         }
     }

@@ -121,9 +121,10 @@ impl<K: Kernel> Shard<K> {
     pub(super) fn accept_ended(&mut self, listener: u32, errno: i32) {
         self.accepting.armed &= !(1 << listener);
         match errno {
-            libc::ECANCELED => {}
-            // That one connection is gone already; the next may be fine.
-            libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::EPROTO => self.rearm(listener),
+            // Our own wish, if listeners rest or the shard stops. Or that one connection is gone already; the next may be fine.
+            libc::ECANCELED | libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::EPROTO => {
+                self.rearm(listener)
+            }
             // EMFILE, ENFILE, ENOMEM, ENOBUFS, and whatever else might repeat itself at once.
             _ => self.rest(),
         }

@@ -58,14 +58,13 @@ impl<K: Kernel> Shard<K> {
     /// What could not be had, in words.
     pub fn new(mut kernel: K, parts: Parts) -> Result<Shard<K>, String> {
         let Parts { id, cpu, plan, settings, common, hub, sockets, common_listeners, store, mesh } = parts;
-        let explain = |e| probe::explain(e).to_string();
+        let explain = |e| probe::explain(probe::BUFFERS, e).to_string();
         let buffers = StreamBuffers::new(&mut kernel, plan.receive_bytes).map_err(explain)?;
         let datagrams = (!sockets.datagrams.is_empty())
             .then(|| DatagramBuffers::new(&mut kernel))
             .transpose()
             .map_err(explain)?;
-        let pool = BlockPool::new(plan.blocks)
-            .map_err(|e| format!("no memory for {} send blocks: {e}", plan.blocks))?;
+        let pool = BlockPool::new(plan.blocks).map_err(|e| probe::explain("send blocks", e).to_string())?;
         let store = Store::new(&store).map_err(|e| e.to_string())?;
         common.set_ring_fd(id, kernel.fd());
         let (out, inbound) = mesh;

@@ -13,6 +13,7 @@ use crate::options::on_node_of;
 use crate::store::StoreConfig;
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,7 +67,8 @@ pub fn start(
             + shard.datagrams.len()
     };
     let common_listeners = sockets.first().map_or(0, counts);
-    let make_bell = |id| Doorbell::new().map(Arc::new).map_err(|e| failed(id, e));
+    let make_bell =
+        |id| Doorbell::new().map(Arc::new).map_err(|e| failed(id, probe::explain("an eventfd", e)));
     let bells: Arc<[Arc<Doorbell>]> = (0..shards).map(make_bell).collect::<Result<_, _>>()?;
     let mut running = Running {
         settings: settings.clone(),
@@ -96,17 +98,21 @@ pub fn start(
             .name(&format!("shard-{id}"))
             .io_memory(0)
             .preempt_timer(PREEMPT);
-        let thread = builder.spawn(move || run(parts, bell, task, ready)).map_err(|e| failed(id, e))?;
+        let thread = builder.spawn(move || run(parts, bell, task, ready));
+        let thread = thread.map_err(|e| without_executor(id, e))?;
         running.threads.push(thread);
     }
     drop(ready);
-    for _ in 0..shards {
+    let mut silent: Vec<usize> = (0..shards).collect();
+    while !silent.is_empty() {
         match started.recv() {
-            Ok((_, Ok(notices))) => running.notices.extend(notices),
-            Ok((id, Err(reason))) => return Err(failed(id, reason)),
-            Err(_) => {
-                return Err(failed(0, "its executor could not be made: see `ulimit -l` and `ulimit -n`"));
+            Ok((id, Ok(notices))) => {
+                silent.retain(|other| *other != id);
+                running.notices.extend(notices);
             }
+            Ok((id, Err(reason))) => return Err(failed(id, reason)),
+            // Those that have said nothing have ended before they could.
+            Err(_) => return Err(running.end_of(silent[0])),
         }
     }
     Ok(running)
@@ -116,10 +122,24 @@ fn failed(shard: usize, reason: impl ToString) -> StartError {
     StartError { shard, reason: reason.to_string() }
 }
 
+fn without_executor(shard: usize, error: impl Display) -> StartError {
+    let remedy = "see `ulimit -l`, `ulimit -n` and `ulimit -u`, or LimitMEMLOCK=, LimitNOFILE=, LimitNPROC= and TasksMax= in a \
+                  systemd unit";
+    failed(shard, format!("its thread has no executor ({error}): {remedy}"))
+}
+
 impl Running {
     /// The turns of each shard so far: one that is alive has turned again soon after [`wake`](Self::wake).
     pub fn turns(&self) -> Vec<u64> {
         self.common.pulse.turns()
+    }
+
+    /// Why the thread of a shard has ended before it had an executor.
+    fn end_of(mut self, id: usize) -> StartError {
+        match self.threads.swap_remove(id).join() {
+            Err(error) => without_executor(id, error),
+            Ok(_) => failed(id, "it ended at once"),
+        }
     }
 
     /// Has every shard turn once, asleep or not.
@@ -165,6 +185,16 @@ async fn run(
     let _ = ready.send((id, Ok(notices)));
     drop(ready);
     let ring_failed = shard.borrow().core.settings.ring_failed;
+    let result = live(shard, task).await;
+    if let Err(error) = &result {
+        // Half a server is worse than none: the keys of this shard would hang for ever.
+        ring_failed(id, error);
+    }
+    result
+}
+
+/// Serves and looks after the shard until it has stopped.
+async fn live(shard: Rc<RefCell<Shard>>, task: Option<(Task, Arc<[Arc<Doorbell>]>)>) -> std::io::Result<()> {
     let executor = glommio::executor();
     let main = executor.create_task_queue(Shares::Static(LOOP_SHARES), Latency::NotImportant, "loop");
     let side = executor.create_task_queue(Shares::Static(UPKEEP_SHARES), Latency::NotImportant, "upkeep");
@@ -175,13 +205,7 @@ async fn run(
         let task = task(Inquiry::new(shard.clone(), bells));
         glommio::spawn_local_into(task, side).map_err(std::io::Error::other)?.detach();
     }
-    let serving = glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?;
-    let result = serving.await;
-    if let Err(error) = &result {
-        // Half a server is worse than none: the keys of this shard would hang for ever.
-        ring_failed(id, error);
-    }
-    result
+    glommio::spawn_local_into(park::serve(shard), main).map_err(std::io::Error::other)?.await
 }
 
 /// `--busy-poll` as far as it is the kernel's. A notice, of one shard for all, where it does not know how.
@@ -195,7 +219,7 @@ fn poll_queues(shard: &Shard) -> Option<String> {
 
 /// Makes the shard on its own thread: the ring allows no other, and memory is taken near the core that touches it first.
 fn make(parts: Parts, bell: Arc<Doorbell>) -> Result<Shard, String> {
-    let ring = Ring::new(RING, bell).map_err(|e| probe::explain(e).to_string())?;
+    let ring = Ring::new(RING, bell).map_err(|e| probe::explain(probe::RING, e).to_string())?;
     // Memory that a worker touches first comes from its node. A kernel that refuses lets them run anywhere.
     let _ = ring.keep_workers_on(&on_node_of(parts.cpu));
     Shard::new(ring, parts)

@@ -8,7 +8,7 @@ use super::conn::{Life, Reason, Receive};
 use super::session::{Session, Stop};
 use super::{Shard, ahead};
 use crate::net::kernel::EVENTS_MAX;
-use crate::net::{Event, Kernel, Piece};
+use crate::net::{Event, Kernel, Piece, may_try_again};
 use std::time::Duration;
 
 /// Received bytes of a connection that wait to be run at which its receive is ended until they are.
@@ -119,6 +119,7 @@ impl<K: Kernel> Shard<K> {
             Event::AcceptEnded { listener, errno } => self.accept_ended(listener, errno),
             Event::Populated { knows_how } => self.core.keyspace.store.warmed(knows_how),
             Event::Woken => {}
+            Event::NotWoken { ring_fd } => self.ring.wake(ring_fd),
         }
     }
 
@@ -273,6 +274,8 @@ impl<K: Kernel> Shard<K> {
             // Our own wish, back-pressure or the end; the first may be over already.
             libc::ECANCELED => self.regulate(index),
             0 => conn.ended = true,
+            // In the next turn, so that others get theirs while it fails.
+            errno if may_try_again(errno) => self.starved.push(index),
             _ => {
                 conn.life = Life::Dead;
                 conn.reason = Reason::Error;
@@ -307,7 +310,7 @@ impl<K: Kernel> Shard<K> {
         self.core.keyspace.counters.bytes_written += len as u64;
         session.out.sent(len, &mut self.core.pool, &mut self.core.released);
         self.core.release_sent();
-        if result < 0 && !matches!(-result, libc::EINTR | libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) {
+        if result < 0 && !may_try_again(-result) {
             conn.life = Life::Dead;
             conn.reason = Reason::Error;
         }
