@@ -38,9 +38,12 @@ const EXIT_SYSTEM: u8 = 71;
 const EXIT_USAGE: u8 = 64;
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1).peekable();
-    if words.peek().is_some_and(|word| word == "top") {
-        return ringcached_top::main(words);
+    #[cfg(feature = "top")]
+    {
+        let mut words = std::env::args_os().skip(1).peekable();
+        if words.peek().is_some_and(|word| word == "top") {
+            return ringcached_top::main(words);
+        }
     }
     log::set_format(None);
     panics::abort_on_panic();

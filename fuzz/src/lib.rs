@@ -1,5 +1,8 @@
 //! What the targets share: how a stream is cut into pieces, and how a text connection reads it.
 
+pub mod answers;
+pub mod program;
+
 use ringcached::protocol::{Command, Frame, Limits, MetaVerb, frame, parse};
 
 /// The sizes of the pieces each stream is fed in, in bytes: one by one, a few at a time, and more than a line is

@@ -109,6 +109,7 @@ pub struct World {
     /// The wall clock less the time since the start, in seconds, and since which step.
     wall: Vec<(u64, i64)>,
     faults: Faults,
+    plan: Plan,
     steps: u64,
 }
 
@@ -161,7 +162,7 @@ impl World {
         });
         let nodes = nodes.collect();
         let wall = vec![(0, UNIX_START_S)];
-        World { random, nodes, network, time, wall, faults: setup.faults, steps: 0 }
+        World { random, nodes, network, time, wall, faults: setup.faults, plan, steps: 0 }
     }
 
     /// Steps so far.
@@ -333,6 +334,24 @@ impl World {
             note("asks that wait", usize::from(core.out.has_late()));
         }
         found
+    }
+
+    /// What takes more memory at this moment than was planned and printed, in words: bytes that wait in the sessions of a shard
+    /// beyond its buffers for that and what each of its connections may take.
+    pub fn beyond_plan(&self) -> Option<String> {
+        self.nodes.iter().enumerate().find_map(|(id, node)| {
+            let waiting = node.shard.core().waiting_bytes;
+            let connections = node.shard.connections();
+            let planned = self.plan.waiting_bytes
+                + self.plan.arriving_bytes
+                + connections * self.plan.connection_bytes();
+            let say = || {
+                format!(
+                    "shard {id}: {waiting} bytes wait, {planned} are planned for {connections} connections"
+                )
+            };
+            (waiting > planned).then(say)
+        })
     }
 
     /// Items that have been evicted.
