@@ -150,7 +150,7 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// A session has run as far as it could: note why it stopped, and put it back.
-    pub(super) fn stopped(&mut self, index: u32, session: Box<Session>, stop: Stop) {
+    pub(super) fn stopped(&mut self, index: u32, mut session: Box<Session>, stop: Stop) {
         let Some(conn) = self.conns.get(index) else { return };
         if session.take_progress() {
             conn.last_command_s = self.core.keyspace.now_s;
