@@ -7,6 +7,7 @@
 //! The tests are written against memcached. `RINGCACHED_TEST_SERVER=/usr/bin/memcached cargo test` runs them
 //! against it, which shows that a test asks for what memcached really does. `RINGCACHED_TEST_OPTIONS` is given to every [`Server`]
 //! besides its own options: `-o drop_privileges` shows that nothing the tests do needs a system call that is refused.
+//! `RINGCACHED_TEST_BUILD` names another build of this server, one with a sanitizer.
 
 use crate::promise::Promise;
 use std::io::{Read, Write};
@@ -59,7 +60,8 @@ pub fn server_command(options: &[&str]) -> Command {
             command
         }
         None => {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_ringcached"));
+            let build = std::env::var_os("RINGCACHED_TEST_BUILD");
+            let mut command = Command::new(build.unwrap_or_else(|| env!("CARGO_BIN_EXE_ringcached").into()));
             command.args(options);
             command
         }
