@@ -27,13 +27,16 @@ fn panic_in_shard_1(server: &mut Server) -> ExitStatus {
 
 #[test]
 fn a_panic_in_a_shard_ends_the_process() {
-    let mut server = Server::start(2, &[]);
-    let status = panic_in_shard_1(&mut server);
-    assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{status}");
-    let stderr = server.stderr();
-    let last = stderr.lines().last().unwrap_or_default();
-    assert!(last.starts_with("ringcached: shard 1 panicked at "), "{stderr}");
-    assert!(last.ends_with(": the server ends (SIGABRT)"), "{stderr}");
+    // With the filter of system calls, too: it must let a process abort.
+    for options in [&[][..], &["-o", "drop_privileges"]] {
+        let mut server = Server::start(2, options);
+        let status = panic_in_shard_1(&mut server);
+        let stderr = server.stderr();
+        assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{options:?}: {status}\n{stderr}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("ringcached: shard 1 panicked at "), "{stderr}");
+        assert!(last.ends_with(": the server ends (SIGABRT)"), "{stderr}");
+    }
 }
 
 /// What ends the server otherwise than its options has systemd start it again.
