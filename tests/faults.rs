@@ -22,18 +22,21 @@ use crate::tracer::{Failing, RingOf, Tracer};
 fn panic_in_shard_1(server: &mut Server) -> ExitStatus {
     let failing = Failing { ring: RingOf::Executor, errno: Errno::EIO, one_in: 1 };
     let _tracer = Tracer::on_shard(server, 1, failing);
-    server.wait_for_exit()
+    server.wait_for_exit_within(PATIENCE)
 }
 
 #[test]
 fn a_panic_in_a_shard_ends_the_process() {
-    let mut server = Server::start(2, &[]);
-    let status = panic_in_shard_1(&mut server);
-    assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{status}");
-    let stderr = server.stderr();
-    let last = stderr.lines().last().unwrap_or_default();
-    assert!(last.starts_with("ringcached: shard 1 panicked at "), "{stderr}");
-    assert!(last.ends_with(": the server ends (SIGABRT)"), "{stderr}");
+    // With the filter of system calls, too: it must let a process abort.
+    for options in [&[][..], &["-o", "drop_privileges"]] {
+        let mut server = Server::start(2, options);
+        let status = panic_in_shard_1(&mut server);
+        let stderr = server.stderr();
+        assert_eq!(status.signal(), Some(Signal::SIGABRT as i32), "{options:?}: {status}\n{stderr}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("ringcached: shard 1 panicked at "), "{stderr}");
+        assert!(last.ends_with(": the server ends (SIGABRT)"), "{stderr}");
+    }
 }
 
 /// What ends the server otherwise than its options has systemd start it again.
@@ -117,7 +120,7 @@ fn a_ring_that_fails_ends_the_process() {
         let tracer = Tracer::on_shard(&server, 1, Failing { ring: RingOf::Shard, errno, one_in: 1 });
         // Makes it enter its ring, whatever becomes of the answer.
         let clients: Vec<Conn> = (0..8).map_while(|_| Conn::open_tcp(server.addresses[0])).collect();
-        let status = server.wait_for_exit();
+        let status = server.wait_for_exit_within(PATIENCE);
         let stderr = server.stderr();
         assert_eq!(status.code(), Some(71), "{errno}: {status}\n{stderr}");
         let last = stderr.lines().last().unwrap_or_default();
@@ -198,24 +201,24 @@ fn check_refusal(inject: &str, remedy: &str) {
     );
 }
 
-/// Limits of the process that really are too low, without privileges: a user namespace has none outside of it.
+/// Limits of the process that really are too low. Two of them are raised by who may: a user namespace has no privileges outside.
 #[test]
 fn limits_that_are_too_low_are_named() {
     let cases = [
-        ("--memlock=65536:65536", "64", "ulimit -l"),
-        ("--nofile=40:40", "64", "ulimit -n"),
-        ("--as=1000000000", "4096", "ulimit -v"),
-        ("--as=100000000", "64", "ulimit -v"),
+        (&["unshare", "--user", "prlimit", "--memlock=65536:65536"][..], "64", "ulimit -l"),
+        (&["unshare", "--user", "prlimit", "--nofile=40:40"], "64", "ulimit -n"),
+        (&["prlimit", "--as=1000000000"], "4096", "ulimit -v"),
+        (&["prlimit", "--as=100000000"], "64", "ulimit -v"),
     ];
     for (limit, megabytes, remedy) in cases {
         let program = server_command(&[]).get_program().to_owned();
-        let mut command = Command::new("unshare");
-        command.args(["--user", "prlimit", limit]).arg(program);
+        let mut command = Command::new(limit[0]);
+        command.args(&limit[1..]).arg(program);
         command.args(["-p", "-1", "-l", "127.0.0.1", "-t", "2", "-m", megabytes]);
         let output = run_command(command);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(71), "{limit}: {}\n{stderr}", output.status);
-        assert!(stderr.lines().last().is_some_and(|line| line.contains(remedy)), "{limit}: {stderr}");
+        assert_eq!(output.status.code(), Some(71), "{limit:?}: {}\n{stderr}", output.status);
+        assert!(stderr.lines().last().is_some_and(|line| line.contains(remedy)), "{limit:?}: {stderr}");
     }
 }
 

@@ -303,13 +303,18 @@ impl Server {
 
     /// Waits until the process is gone, at most [`STOP_WITHIN`].
     pub fn wait_for_exit(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + STOP_WITHIN;
+        self.wait_for_exit_within(STOP_WITHIN)
+    }
+
+    /// Waits until the process is gone, at most so long: one that is traced is slow.
+    pub fn wait_for_exit_within(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait for our own child") {
                 self.reaped = true;
                 return status;
             }
-            assert!(Instant::now() < deadline, "the server still runs {STOP_WITHIN:?} after it was to stop");
+            assert!(Instant::now() < deadline, "the server still runs {patience:?} after it was to stop");
             std::thread::sleep(POLL);
         }
     }
