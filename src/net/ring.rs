@@ -82,8 +82,6 @@ impl Ring {
         uring.submitter().register_eventfd(bell.as_raw_fd())?;
         let mut ring = Ring { uring, backlog: VecDeque::new(), bell };
         ring.uring.completion().disable_eventfd();
-        // A registered ring descriptor saves a lookup per enter; without it everything works the same.
-        let _ = ring.uring.submitter().register_ring_fd();
         Ok(ring)
     }
 
