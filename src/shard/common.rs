@@ -9,7 +9,8 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes that connections on the move may have with them, all together: received, and run by nobody yet. Who has more stays.
+/// Bytes that connections on the move may have with them, all together: received, and run by nobody yet. Who has more stays, unless
+/// nobody else is on the move with any.
 pub const MOVING_BYTES_MAX: usize = 128 * 1024;
 
 /// See the module comment.
@@ -94,7 +95,7 @@ impl Common {
     /// A connection may move with so many bytes; they are counted until [`has_moved`](Self::has_moved).
     pub fn may_move(&self, input_bytes: usize) -> bool {
         let before = self.moving_bytes.fetch_add(input_bytes, Ordering::Relaxed);
-        let may = before + input_bytes <= MOVING_BYTES_MAX;
+        let may = before == 0 || before + input_bytes <= MOVING_BYTES_MAX;
         if !may {
             self.has_moved(input_bytes);
         }
@@ -156,9 +157,10 @@ mod tests {
     #[test]
     fn connections_on_the_move_have_little_with_them() {
         let common = Common::new(&[0, 1]);
-        assert!(!common.may_move(MOVING_BYTES_MAX + 1));
         assert!(common.may_move(MOVING_BYTES_MAX - 1) && common.may_move(0) && !common.may_move(2));
         common.has_moved(MOVING_BYTES_MAX - 1);
-        assert!(common.may_move(2));
+        assert!(common.may_move(2) && !common.may_move(MOVING_BYTES_MAX));
+        common.has_moved(2);
+        assert!(common.may_move(2 * MOVING_BYTES_MAX), "one alone");
     }
 }

@@ -93,14 +93,13 @@ impl Store {
         self.tick(now_s);
         let (last, room) = upload.end_of_room();
         let left = upload.remaining() - room;
-        let grown =
-            if self.may_announce(left) { self.append_chunks(last, left, UPLOAD_STEP_BYTES) } else { None };
-        if grown.is_none() {
+        let grown = self.may_announce(left) && self.append_chunks(last, left, UPLOAD_STEP_BYTES).is_some();
+        self.uploading_bytes += upload.end_of_room().1 - room; // memory may have ended on the way
+        if !grown {
             self.count_no_memory(self.slab.classes.last());
             self.abandon(upload);
             return Err(self.refuse(key, write, Refusal::NoMemory));
         }
-        self.uploading_bytes += upload.end_of_room().1 - room;
         Ok(upload)
     }
 

@@ -4,10 +4,10 @@ use super::Witness;
 use super::crowd::{Crowd, as_many_as};
 use crate::harness::{Server, wait_for};
 
-on_1_and_2_shards! { fifty_thousand_connections }
+on_counts! { fifty_thousand_connections on_2 2 }
 
 /// What an idle connection may take of the process; what the kernel has for it is not in there.
-const BYTES_PER_CLIENT: u64 = 512;
+const BYTES_PER_CLIENT: u64 = 768;
 
 /// They do nothing, then all ask at once, then all are gone at once.
 fn fifty_thousand_connections(shards: u32) {
