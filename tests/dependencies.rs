@@ -91,7 +91,7 @@ struct Crates {
 }
 
 impl Crates {
-    /// What cargo says. It has fetched all of them before it ran this, and so needs no network.
+    /// What cargo says of what `cargo fetch` has brought (tools/check does that first), without a network.
     fn read() -> Crates {
         let cargo = std::env::var_os("CARGO").expect("cargo, which runs the tests, names itself");
         let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
@@ -100,7 +100,8 @@ impl Crates {
             .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", &host])
             .output()
             .expect("cargo");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}\nIf a package is missing: cargo fetch --locked");
         let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let by_id = |package: &Value| (text(&package["id"]), package.clone());
         let packages = list(&said["packages"]).map(by_id).collect();

@@ -1,9 +1,14 @@
 //! Whom the server runs as and what it may ask of the kernel: `-u`, `-o drop_privileges`. These start servers as root.
 
 use crate::harness::{Conn, Server, server_command, wait_for};
+use crate::process::run_command;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
 
 /// The capability sets of /proc/PID/status.
 const CAPABILITY_SETS: [&str; 5] = ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"];
@@ -197,15 +202,58 @@ fn the_filter_refuses_what_a_server_does_not_do() {
     }
 }
 
+/// A copy of the program that everybody may read and run, wherever the tests were built.
+fn program_of_everybody() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("temporary directory");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of ours");
+    let program = folder.path().join("ringcached");
+    fs::copy(server_command(&[]).get_program(), &program).expect("a copy of the program");
+    (folder, program)
+}
+
+fn nobody() -> nix::unistd::User {
+    nix::unistd::User::from_name("nobody").expect("users").expect("nobody")
+}
+
+/// A service manager starts it without any capability and refuses it the calls that change them: nothing is to be given up.
+#[test]
+fn who_has_no_capability_need_not_give_one_up() {
+    let (folder, program) = program_of_everybody();
+    let mut command = Command::new("strace"); // as a grandchild, so that the server is the child of this process
+    command.args([
+        "-D",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=capset",
+        "-e",
+        "inject=capset:error=EPERM",
+    ]);
+    command.arg(&program).args(["-p", "-1", "-l", "127.0.0.1", "-t", "1"]).uid(nobody().uid.as_raw());
+    let server = Server::listening(command);
+    assert_threads(&server, 1, &CAPABILITY_SETS[..3].iter().map(|set| (*set, NONE)).collect::<Vec<_>>());
+    server.connect().ask("get a\r\n", "END\r\n");
+    drop((server, folder));
+}
+
 /// An address that takes root is in the error if the server was not started as root.
 #[test]
 fn a_privileged_port_of_an_unprivileged_user_is_an_error() {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, privileged_port(1024)));
-    let (port, nobody) = (address.port().to_string(), nix::unistd::User::from_name("nobody"));
-    let nobody = nobody.expect("users").expect("nobody");
-    let mut command = server_command(&["-p", &port, "-l", "127.0.0.1", "-t", "1"]);
-    std::os::unix::process::CommandExt::uid(&mut command, nobody.uid.as_raw());
-    let output = command.output().expect("a server that ends");
+    let first: u16 = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+        .map_or(1024, |text| text.trim().parse().expect("a port"));
+    assert!(
+        first > 900,
+        "net.ipv4.ip_unprivileged_port_start is {first}: this test needs a port that takes root"
+    );
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, privileged_port(900)));
+    let (_folder, program) = program_of_everybody();
+    let mut command = Command::new(&program);
+    command
+        .args(["-p", &address.port().to_string(), "-l", "127.0.0.1", "-t", "1"])
+        .uid(nobody().uid.as_raw());
+    let output = run_command(command);
     assert_eq!(output.status.code(), Some(71));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains(&address.to_string()) && stderr.contains("ermission"), "{stderr}");

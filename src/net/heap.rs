@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 /// What an arena keeps free at its end: what glibc begins with.
+#[cfg(target_env = "gnu")]
 const KEPT_BYTES: i32 = 128 << 10;
 
 /// Sets it for the process; to be called before there are other threads. Other C libraries have no such thing.

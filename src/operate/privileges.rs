@@ -49,7 +49,9 @@ pub enum PrivilegeError {
     )]
     CoreLimit(Errno),
     /// The kernel does not lock memory.
-    #[error("-k, --lock-memory: mlockall failed: {0}; start as root or with CAP_IPC_LOCK")]
+    #[error(
+        "-k, --lock-memory: mlockall failed: {0}; start as root, or raise the limit of locked memory (`ulimit -l`, LimitMEMLOCK=) above -m"
+    )]
     Lock(Errno),
     /// The items would not fit into the memory that may be locked.
     #[error(
@@ -123,11 +125,16 @@ pub fn give_up() -> Result<(), PrivilegeError> {
         .map_err(|errno| PrivilegeError::Kept { call: "prctl(PR_SET_NO_NEW_PRIVS)", errno })
 }
 
-/// Of the capabilities there are leaves no other than `wanted`.
+/// Of the capabilities there are leaves no other than `wanted`. Where none is to go nothing is asked of the kernel: a service manager
+/// that gave the process none may refuse it that call, too.
 fn keep(wanted: CapabilitySet) -> Result<(), PrivilegeError> {
     let kept = |call| move |errno| PrivilegeError::Kept { call, errno };
-    let permitted = capabilities(None).map_err(kept("capget"))?.permitted & wanted;
+    let before = capabilities(None).map_err(kept("capget"))?;
+    let permitted = before.permitted & wanted;
     let sets = CapabilitySets { effective: permitted, permitted, inheritable: CapabilitySet::empty() };
+    if before == sets {
+        return Ok(());
+    }
     set_capabilities(None, sets).map_err(kept("capset"))
 }
 

@@ -17,7 +17,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, Se
 #[derive(Debug, thiserror::Error)]
 #[error(
     "-o drop_privileges: the kernel takes no filter of system calls: {0}; it needs CONFIG_SECCOMP_FILTER, and x86-64, AArch64 or \
-     64-bit RISC-V: leave the option out"
+     64-bit RISC-V, and seccomp(2) itself must be allowed (SystemCallFilter=seccomp in a unit): leave the option out"
 )]
 pub struct SeccompError(String);
 

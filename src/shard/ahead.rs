@@ -94,6 +94,8 @@ pub fn fetch_events(core: &Core, buffers: &StreamBuffers, events: &[Event]) -> u
 pub fn fetch_asks(core: &Core, asks: &mut Consumer) -> usize {
     let mut batch = Batch::default();
     let looked = wire::peek_hashes(asks, KEYS_MAX, |hash| batch.add_own(core, hash));
-    batch.fetch_items(core);
+    if batch.len > 1 {
+        batch.fetch_items(core); // one alone has nothing to overlap with
+    }
     looked.max(1)
 }

@@ -293,10 +293,13 @@ impl Core {
             }
         };
         // Nobody may have to be read to for the others to have memory.
+        let is_too_long = is_report && self.is_crowded() && text.len() > self.answer_len_max;
         let text = match done.manner {
-            _ if !is_report || !self.is_crowded() || text.len() <= self.answer_len_max => text,
-            Manner::Packets(tag) => reply::stats_from_text(text::OUT_OF_MEMORY_STATS, tag).into(),
-            _ => text::OUT_OF_MEMORY_STATS.into(),
+            Manner::Packets(tag) if is_too_long => {
+                reply::stats_from_text(text::OUT_OF_MEMORY_STATS, tag).into()
+            }
+            _ if is_too_long => text::OUT_OF_MEMORY_STATS.into(),
+            _ => text,
         };
         Answered { text, listed: None }
     }

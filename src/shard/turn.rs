@@ -18,6 +18,9 @@ const INPUT_PAUSE_BYTES: usize = 16 * 1024;
 /// that have been asked are about to add to them.
 const SEND_TOGETHER_BYTES: usize = 8 * 1024;
 
+/// Unsent bytes of the sends of one turn, about: the kernel copies them while everybody else waits. Others start in the next turn.
+const SEND_BYTES_PER_TURN: usize = 8 << 20;
+
 /// How long to wait for room in a peer's queue before looking again.
 const SHARED_WAIT: Duration = Duration::from_micros(100);
 
@@ -66,7 +69,7 @@ impl<K: Kernel> Shard<K> {
         busy |= self.hear_peers();
         self.core.telemetry.turn_ends();
         self.perform_calls();
-        self.send_replies(busy);
+        busy |= self.send_replies(busy);
         if self.follow_crowd() {
             self.buffers.publish();
             self.rearm_starved();
@@ -360,19 +363,22 @@ impl<K: Kernel> Shard<K> {
     }
 
     /// Queues one send for every connection with unsent replies, but for those of which more is about to follow. A shard that
-    /// would sleep keeps nothing back.
-    fn send_replies(&mut self, busy: bool) {
+    /// would sleep keeps nothing back. True if there is more to send than one turn should.
+    fn send_replies(&mut self, busy: bool) -> bool {
         let mut dirty = std::mem::take(&mut self.dirty);
+        let mut bytes = 0;
         dirty.retain(|&index| {
             let Some(conn) = self.conns.get(index) else { return false };
             let Some(session) = conn.session.as_mut().filter(|_| conn.life != Life::Dead) else {
                 conn.dirty = false;
                 return false;
             };
-            let more_follows = conn.queued || busy && session.waits_for_peers();
-            if more_follows && session.out.unsent() < SEND_TOGETHER_BYTES {
+            let (unsent, more_follows) =
+                (session.out.unsent(), conn.queued || busy && session.waits_for_peers());
+            if bytes >= SEND_BYTES_PER_TURN || more_follows && unsent < SEND_TOGETHER_BYTES {
                 return true;
             }
+            bytes += unsent;
             conn.dirty = false;
             if let Some(send) = session.out.start_send(&self.core.pool) {
                 self.ring.send(index, conn.fd, send);
@@ -380,6 +386,7 @@ impl<K: Kernel> Shard<K> {
             false
         });
         self.dirty = dirty;
+        bytes >= SEND_BYTES_PER_TURN
     }
 
     /// Receives that found no buffer start again, now that buffers have been given back.

@@ -193,7 +193,8 @@ pub struct Store {
     pins: HashMap<Loc, u32>,
     /// Pins and uploads not yet given back.
     tokens_out: usize,
-    /// Bytes of values that are being received for which there is memory, filled or not: at most half of the limit.
+    /// Bytes of values that are being received for which there is memory, filled or not: about half of the limit at most, which is
+    /// looked at before each step.
     uploading_bytes: usize,
     /// The next chunk of the draining page to visit.
     drain_next: u32,

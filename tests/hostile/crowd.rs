@@ -2,7 +2,7 @@
 //! other tests meanwhile.
 
 use crate::harness::Server;
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -10,9 +10,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 const OTHER_DESCRIPTORS: u64 = 200;
 
 /// So many of `wanted` connections as a process of this machine may have, `at_least` if the test is to mean anything. Says so if
-/// it is not all.
+/// it is not all. Root may raise the limit, which the processes started from here on inherit.
 pub fn as_many_as(wanted: u64, at_least: u64) -> u64 {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit of open files");
+    let limit = || getrlimit(Resource::RLIMIT_NOFILE).expect("the limit of open files");
+    let (soft, hard) = limit();
+    if hard < wanted + OTHER_DESCRIPTORS {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, wanted + OTHER_DESCRIPTORS); // without the right it stays
+    }
+    let (_, hard) = limit();
     let count = wanted.min(hard.saturating_sub(OTHER_DESCRIPTORS));
     assert!(
         count >= at_least,

@@ -31,6 +31,7 @@ fn weigh(socket: &UdpSocket, commands: &[u8]) -> (usize, usize) {
     let (mut bytes, mut left, mut got) = (0, 1, [0; 65_536]);
     while left > 0 {
         let len = socket.recv(&mut got).expect("an answer");
+        assert_eq!(got[..2], [0, 7], "an answer to another request");
         let total = u16::from_be_bytes([got[4], got[5]]);
         left = if bytes == 0 { usize::from(total) - 1 } else { left - 1 };
         bytes += len;

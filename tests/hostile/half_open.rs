@@ -79,8 +79,8 @@ fn half_requests_are_idle_however_often_a_byte_comes(shards: u32) {
 
 /// The bytes of a value that has been announced do count, whether it is to be stored or thrown away.
 fn values_that_come_slowly_are_not_idle(shards: u32) {
-    let server = Server::start(shards, &["-o", "idle_timeout=1"]);
+    let server = Server::start(shards, &["-o", "idle_timeout=2"]);
     let heads: [&[u8]; 2] = [b"set a 0 0 500000\r\n", b"set a 0 0 5000000\r\n"];
-    let closed = trickle(&server, &heads, b"x", Duration::from_secs(4));
+    let closed = trickle(&server, &heads, b"x", Duration::from_secs(5));
     assert_eq!(closed, [false; 2], "who was closed");
 }

@@ -108,7 +108,7 @@ fn lists_of_keys_that_hundreds_do_not_read(shards: u32) {
     drop(crowd);
     let others = 1 + u64::from(shards);
     wait_for("the crowd to be forgotten", || (conn.stat("curr_connections") == others).then_some(()));
-    witness.was_served(&server, "500 clients that list keys and do not read");
+    witness.was_served(&server, "333 clients that list keys and do not read");
 }
 
 /// Everything that can be logged, while as much of it happens as can; most are told that there are watchers enough.

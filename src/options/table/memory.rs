@@ -108,6 +108,6 @@ pub const LOCK_MEMORY: OptionSpec = OptionSpec {
     category: Category::Memory,
     default: "",
     summary: "lock all memory, so that none of it is paged out",
-    details: "Needs root, CAP_IPC_LOCK or a limit of locked memory above -m (`ulimit -l`, LimitMEMLOCK=); refused by the \
+    details: "Needs root without `-u`, or a limit of locked memory above -m (`ulimit -l`, LimitMEMLOCK=); refused by the \
               kernel, it is a warning.",
 };

@@ -40,11 +40,15 @@ impl Shared {
         self.memory.len_bytes()
     }
 
-    /// The consumer's record at the position `head`, which is before the tail it has seen, and the position behind it.
-    fn record(&self, head: u64) -> (&[u8], u64) {
+    /// The record at the position `head`, and the position behind it.
+    ///
+    /// # Safety
+    /// For the consumer alone: `head` is not before its published head, and before the tail that it has acquired; and it publishes no
+    /// head beyond the record while the bytes are borrowed.
+    unsafe fn record(&self, head: u64) -> (&[u8], u64) {
         let capacity = self.capacity();
         let (mut head, mut at) = (head, head as usize & (capacity - 1));
-        // SAFETY: between head and tail: written before the producer's release store of the tail that was acquired.
+        // SAFETY: between head and tail (the caller's promise): written before the producer's release store of the tail.
         let mut len = unsafe { self.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
         if len == SKIP {
             head += (capacity - at) as u64;
@@ -53,8 +57,7 @@ impl Shared {
             len = unsafe { self.memory.to_read(at, HEADER_BYTES).cast::<u64>().read() };
         }
         let len = len as usize;
-        // SAFETY: as above; the producer does not touch these bytes before the consumer's head is published past them, which
-        // needs it `&mut`: it lends out the bytes.
+        // SAFETY: as above; the producer does not touch these bytes before the consumer's head is published past them.
         let bytes = unsafe { std::slice::from_raw_parts(self.memory.to_read(at + HEADER_BYTES, len), len) };
         (bytes, head + (HEADER_BYTES + len.next_multiple_of(8)) as u64)
     }
@@ -156,7 +159,8 @@ impl Consumer {
         if !self.has_next() {
             return None;
         }
-        let (record, next) = self.shared.record(self.head);
+        // SAFETY: `has_next`: the head is before the acquired tail; publishing another needs `&mut self`, which lends the bytes.
+        let (record, next) = unsafe { self.shared.record(self.head) };
         self.head = next;
         Some(record)
     }
@@ -171,7 +175,8 @@ impl Consumer {
             if at == self.tail {
                 return;
             }
-            let (record, next) = self.shared.record(at);
+            // SAFETY: from the head on, before the acquired tail; `each` cannot keep the bytes, and nothing is published meanwhile.
+            let (record, next) = unsafe { self.shared.record(at) };
             each(record);
             at = next;
         }

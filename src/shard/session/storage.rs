@@ -321,8 +321,11 @@ impl Session {
         let room_ns = receiving.room_ns + core.telemetry.looked_for_room(began_ns);
         match result {
             Ok(upload) => {
-                let state = State::of(upload, request.value_len);
-                (receiving.state, receiving.room_ns) = (state, room_ns);
+                // One step for bytes that are here; for a direct receive as many as it could fill, one a turn.
+                let is_enough = !rest.is_empty();
+                receiving.state =
+                    if is_enough { State::Filling(upload) } else { State::of(upload, request.value_len) };
+                receiving.room_ns = room_ns;
                 self.mode = Mode::Value(receiving);
             }
             Err(reason) => self.refuse_here(core, &request, reason, missing, room_ns),

@@ -27,7 +27,7 @@ const MISBEHAVING_FOR: Duration = Duration::from_millis(300);
 const UNREAD_TIMES: usize = 4;
 /// What idle clients are given, and how much later the server may be.
 const IDLE_TIMEOUT_S: u64 = 4;
-const IDLE_SLACK: Duration = Duration::from_secs(4);
+const IDLE_SLACK: Duration = Duration::from_secs(10);
 /// Clients that say nothing.
 const SILENT: usize = 6;
 /// Of the operator's draws; clients have small ones.
