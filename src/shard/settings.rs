@@ -68,6 +68,34 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Of shards without a process around them, as the simulation and tests run them: no options, no users, and nobody to whom
+    /// anything is said. `stats` is empty.
+    pub fn of_bare_shards(hasher: Hasher, clock: Clock, live: Live) -> Settings {
+        Settings {
+            hasher,
+            partition: Partition::Seeded,
+            limits: Limits::DEFAULT,
+            protocol: Protocol::Auto,
+            users: None,
+            prefix_delimiter: b':',
+            count_prefixes: false,
+            refuse_when_full: true,
+            worker_log_bytes: 64 << 10,
+            watcher_log_bytes: 256 << 10,
+            nodes: None,
+            slow_log: Duration::ZERO,
+            busy_poll: Duration::ZERO,
+            report: Box::new(|_, _| b"END\r\n".to_vec()),
+            set_verbosity: |_| {},
+            say: |_| {},
+            shutdown: || {},
+            ring_failed: |_, _| {},
+            clock,
+            live: Arc::new(live),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
     /// The shard clock now, in seconds.
     pub fn now_s(&self) -> u32 {
         self.second_at(self.clock.now())

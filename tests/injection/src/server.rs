@@ -5,8 +5,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringcached::net::datagrams::listen_udp;
 use ringcached::net::listener::listen_tcp;
 use ringcached::net::{Doorbell, Ring, RingConfig};
-use ringcached::options::{Partition, Protocol};
-use ringcached::protocol::Limits;
+use ringcached::options::Protocol;
 use ringcached::shard::clock::Clock;
 use ringcached::shard::common::Common;
 use ringcached::shard::live::Live;
@@ -20,7 +19,7 @@ use ringcached::store::{Hasher, HugePages, StoreConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -207,27 +206,5 @@ fn store(plan: &Plan, hasher: &Hasher) -> StoreConfig {
 }
 
 fn settings(hasher: Hasher) -> Settings {
-    Settings {
-        hasher,
-        partition: Partition::Seeded,
-        limits: Limits::DEFAULT,
-        protocol: Protocol::Auto,
-        users: None,
-        prefix_delimiter: b':',
-        count_prefixes: false,
-        refuse_when_full: true,
-        worker_log_bytes: 64 << 10,
-        watcher_log_bytes: 256 << 10,
-        nodes: None,
-        slow_log: Duration::ZERO,
-        busy_poll: Duration::ZERO,
-        report: Box::new(|_, _| b"END\r\n".to_vec()),
-        set_verbosity: |_| {},
-        say: |_| {},
-        shutdown: || {},
-        ring_failed: |_, _| {},
-        clock: Clock::system(),
-        live: Arc::new(Live::new(4096, 20, 0, LIMIT_BYTES as u64)),
-        stopping: AtomicBool::new(false),
-    }
+    Settings::of_bare_shards(hasher, Clock::system(), Live::new(4096, 20, 0, LIMIT_BYTES as u64))
 }

@@ -10,7 +10,6 @@ use crate::kernel::SimulatedKernel;
 use crate::network::{Network, take};
 use fastrand::Rng;
 use ringcached::net::Event;
-use ringcached::options::{Partition, Protocol};
 use ringcached::protocol::Limits;
 use ringcached::shard::Shard;
 use ringcached::shard::clock::{Clock, SimulatedTime};
@@ -27,7 +26,6 @@ use std::cell::RefCell;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Idle turns before a shard tries to sleep.
@@ -384,27 +382,7 @@ fn store(setup: &Setup, hasher: &Hasher) -> StoreConfig {
 
 fn settings(setup: &Setup, hasher: Hasher, clock: Clock) -> Settings {
     let limit_bytes = (setup.shards * setup.store_bytes) as u64;
-    Settings {
-        hasher,
-        partition: Partition::Seeded,
-        limits: Limits { key_len_max: setup.key_len_max, ..Limits::DEFAULT },
-        protocol: Protocol::Auto,
-        users: None,
-        prefix_delimiter: b':',
-        count_prefixes: false,
-        refuse_when_full: true,
-        worker_log_bytes: 64 << 10,
-        watcher_log_bytes: 256 << 10,
-        nodes: None,
-        slow_log: Duration::ZERO,
-        busy_poll: Duration::ZERO,
-        report: Box::new(|_, _| b"END\r\n".to_vec()),
-        set_verbosity: |_| {},
-        say: |_| {},
-        shutdown: || {},
-        ring_failed: |_, _| {},
-        clock,
-        live: Arc::new(Live::new(u32::MAX / 2, setup.requests_per_turn, 0, limit_bytes)),
-        stopping: AtomicBool::new(false),
-    }
+    let live = Live::new(u32::MAX / 2, setup.requests_per_turn, 0, limit_bytes);
+    let limits = Limits { key_len_max: setup.key_len_max, ..Limits::DEFAULT };
+    Settings { limits, ..Settings::of_bare_shards(hasher, clock, live) }
 }
