@@ -11,6 +11,10 @@ pub const SAMPLES_PER_S: u64 = 8192;
 /// Samples after which the weight is set anew.
 const BATCH: u64 = 128;
 
+/// Times the weight may grow by from one batch to the next. The requests of one turn come all at once: taken for a rate, they would
+/// make the sampler pass over the next half million, of which nobody knows whether they will come.
+const GROWTH_MAX: u64 = 4;
+
 /// The most requests that one sample stands for: a shard of that load times [`SAMPLES_PER_S`] requests is yet to come.
 const WEIGHT_MAX: u64 = 4096;
 
@@ -60,7 +64,8 @@ impl Sampler {
     pub fn adapt(&mut self, now_ns: u64) {
         let elapsed_ns = now_ns.saturating_sub(self.since_ns).max(1);
         let wanted_ns = self.taken * NS_PER_S / SAMPLES_PER_S;
-        self.weight = (u64::from(self.weight) * wanted_ns / elapsed_ns).clamp(1, WEIGHT_MAX) as u32;
+        let (weight, most) = (u64::from(self.weight), u64::from(self.weight) * GROWTH_MAX);
+        self.weight = (weight * wanted_ns / elapsed_ns).clamp(1, most.min(WEIGHT_MAX)) as u32;
         self.left = self.left.min(2 * self.weight - 1).max(1);
         (self.taken, self.since_ns) = (0, now_ns);
     }
@@ -105,6 +110,15 @@ mod tests {
         let (samples, weight) = run(&mut sampler, NS_PER_S / 2, 20_000_000, 500); // ten seconds
         assert!((70_000..95_000).contains(&samples), "{samples}");
         assert!((19_500_000..20_500_000).contains(&weight), "{weight}");
+    }
+
+    #[test]
+    fn a_burst_is_no_rate() {
+        // All in one turn, which looks at the clock once.
+        let mut sampler = Sampler::default();
+        let (samples, weight) = run(&mut sampler, NS_PER_S, 10_000, 0);
+        assert!((3 * BATCH..6 * BATCH).contains(&samples), "{samples}");
+        assert!((8_000..12_000).contains(&weight), "{weight}");
     }
 
     #[test]
