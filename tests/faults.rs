@@ -210,7 +210,8 @@ fn limits_that_are_too_low_are_named() {
         (&["prlimit", "--as=1000000000"], "4096", "ulimit -v"),
         (&["prlimit", "--as=80000000"], "64", "ulimit -v"),
     ];
-    for (limit, megabytes, remedy) in cases {
+    // Which shard takes the last of it, and for what, differs from start to start.
+    for (limit, megabytes, remedy) in cases.into_iter().chain([cases[3]; 20]) {
         let program = server_command(&[]).get_program().to_owned();
         let mut command = Command::new(limit[0]);
         command.args(&limit[1..]).arg(program);

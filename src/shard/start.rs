@@ -11,7 +11,7 @@ use crate::net::listener::Way;
 use crate::net::{Doorbell, Ring, probe};
 use crate::options::on_node_of;
 use crate::store::StoreConfig;
-use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
+use glommio::{Latency, LocalExecutorBuilder, Placement, PoolPlacement, Shares};
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::rc::Rc;
@@ -97,6 +97,8 @@ pub fn start(
         let builder = LocalExecutorBuilder::new(Placement::Fixed(cpus[id]))
             .name(&format!("shard-{id}"))
             .io_memory(0)
+            // No thread for calls that block: there are none, and where no thread can be had glommio would panic.
+            .blocking_thread_pool_placement(PoolPlacement::Custom(Vec::new()))
             .preempt_timer(PREEMPT);
         let thread = builder.spawn(move || run(parts, bell, task, ready));
         let thread = thread.map_err(|e| without_executor(id, e))?;
@@ -123,8 +125,8 @@ fn failed(shard: usize, reason: impl ToString) -> StartError {
 }
 
 fn without_executor(shard: usize, error: impl Display) -> StartError {
-    let remedy = "see `ulimit -l`, `ulimit -n` and `ulimit -u`, or LimitMEMLOCK=, LimitNOFILE=, LimitNPROC= and TasksMax= in a \
-                  systemd unit";
+    let remedy = "see `ulimit -l`, `ulimit -n`, `ulimit -u` and `ulimit -v`, or LimitMEMLOCK=, LimitNOFILE=, LimitNPROC=, LimitAS= and \
+                  TasksMax= in a systemd unit";
     failed(shard, format!("its thread has no executor ({error}): {remedy}"))
 }
 
