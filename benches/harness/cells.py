@@ -19,7 +19,9 @@ class Cell:
     shards: int = 1
     is_aware: bool = False  # the load sends each key of ringcached where it lives
     quota_percent: int = 30  # of a core for each shard: less where the load has much to do for each request
+    seconds_min: int = 0  # of a measurement: more where few requests are made in a second
     alone: str = ""  # the cell of one shard that is the same otherwise
+    alone_target: float = 0  # times that cell's total; 0: none
     target: float = 0  # times memcached; 0: none
     limit_target: float = 0  # share of the limit; 0: none
 
@@ -53,15 +55,17 @@ CELLS = (
     Cell("value", "get of 32 B", value_bytes=32),
     Cell("value", "get of 1 KiB", value_bytes=1 << 10),
     Cell("value", "get of 16 KiB", value_bytes=16 << 10, target=1.25),
-    Cell("value", "get of 1 MiB", value_bytes=1 << 20),
-    Cell("value", "set of 16 KiB", ratio="1:0", value_bytes=16 << 10, quota_percent=15, target=1.25),
-    Cell("value", "set of 1 MiB", ratio="1:0", value_bytes=1 << 20, quota_percent=15),
+    Cell("value", "get of 1 MiB", value_bytes=1 << 20, seconds_min=3),
+    Cell("value", "set of 16 KiB", ratio="1:0", value_bytes=16 << 10, quota_percent=15, seconds_min=3,
+         target=1.25),
+    Cell("value", "set of 1 MiB", ratio="1:0", value_bytes=1 << 20, quota_percent=15, seconds_min=3),
     Cell("connections", "get, 1 connection", connections=1, target=1.0),
     Cell("connections", "get, 1,000 connections", connections=1000, quota_percent=20),
-    Cell("connections", "get, 10,000 connections", connections=10_000, quota_percent=20, target=1.3),
-    Cell("shards", "set, pipeline 32, 2 shards", ratio="1:0", pipeline=32, shards=2, alone="set, pipeline 32"),
+    Cell("connections", "get, 10,000 connections", connections=10_000, quota_percent=20, seconds_min=6, target=1.3),
+    Cell("shards", "set, pipeline 32, 2 shards", ratio="1:0", pipeline=32, shards=2, alone="set, pipeline 32",
+         alone_target=1.9),
     Cell("shards", "set, pipeline 32, 2 shards, shard-aware load", ratio="1:0", pipeline=32, shards=2,
-         is_aware=True, alone="set, pipeline 32"),
+         is_aware=True, alone="set, pipeline 32", alone_target=1.9),
     Cell("shards", "1:10, pipeline 32, 2 shards", ratio="1:10", pipeline=32, shards=2, alone="1:10, pipeline 32"),
 )
 

@@ -60,10 +60,19 @@ class Server:
                     raise SystemExit(f"does not answer: {shlex.join(self.words)}\n{self.log.read()[-2000:]}")
                 time.sleep(0.02)
 
-    def cpu_s(self):
-        """Of all its threads, user and kernel. /proc/PID/stat would round it to hundredths of a second."""
+    def _thread_cpu_ns(self):
+        """Thread's id -> what it has had, user and kernel. /proc/PID/stat would round it to hundredths of a second."""
         tasks = glob.glob(f"/proc/{self.process.pid}/task/*/schedstat")
-        return sum(int(open(task).read().split()[0]) for task in tasks) / 1e9
+        return {int(task.split("/")[-2]): int(open(task).read().split()[0]) for task in tasks}
+
+    def cpu_s(self):
+        """Of all its threads."""
+        return sum(self._thread_cpu_ns().values()) / 1e9
+
+    def workers(self, count):
+        """The ids of the threads that have had most CPU time: once the server is filled, its shards or workers."""
+        cpu_ns = self._thread_cpu_ns()
+        return sorted(cpu_ns, key=cpu_ns.get)[-count:]
 
     def version(self):
         """What it answers to `version`."""

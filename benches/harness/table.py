@@ -53,8 +53,9 @@ def shards_markdown(found, cells, servers):
                 rates = [[sample["operations"] / sample["seconds"] for sample in samples] for samples in (one, two)]
                 marks = ["" if is_bound(samples) else " †" for samples in (one, two)]
                 medians = [thousands(statistics.median(rate)) + mark for rate, mark in zip(rates, marks)]
-                rows.append(f"| {cell.name} | {name} | {medians[0]} | {medians[1]} | {spread(ratios(rates[1], rates[0]))} |")
-    header = "| cell | server | a second, one shard or thread | a second, two | two / one |\n|---|---|---|---|---|\n"
+                target = f"{cell.alone_target:g}" if cell.alone_target and name == "ringcached" else ""
+                rows.append(f"| {cell.name} | {name} | {medians[0]} | {medians[1]} | {spread(ratios(rates[1], rates[0]))} | {target} |")
+    header = "| cell | server | a second, one shard or thread | a second, two | two / one | target |\n|---|---|---|---|---|---|\n"
     return header + "\n".join(rows) if rows else ""
 
 
