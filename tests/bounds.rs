@@ -241,13 +241,13 @@ fn a_multi_get_of_200_000_keys(shards: u32) {
 }
 
 fn connections_that_come_and_go(shards: u32) {
-    /// What the second and third crowd may add to what the first has left.
-    const GROWTH_BYTES: u64 = 2 << 20;
+    /// What later crowds may add to what the first has left: blocks of sends, touched as many at a time as requests find the shard late.
+    const GROWTH_BYTES: u64 = 6 << 20;
     let server = server(shards, &["-m", "64"]);
     let mut quiet = server.connect();
     fill(&mut quiet);
     let mut after_first = None;
-    for _ in 0..3 {
+    for _ in 0..8 {
         let mut crowd: Vec<Conn> = (0..CROWD).map(|_| server.connect()).collect();
         for (n, conn) in crowd.iter_mut().enumerate() {
             conn.send(format!(

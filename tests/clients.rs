@@ -179,7 +179,7 @@ fn memccapable_binary(shards: u32) {
 fn memccapable(shards: u32, half: &str, prefix: &str) {
     let server = Server::start(shards, &[]);
     let mut command = program("memccapable");
-    command.args([half, "-h", "127.0.0.1", "-p", &server.port().to_string()]);
+    command.args([half, "-t", "30", "-h", "127.0.0.1", "-p", &server.port().to_string()]);
     // Its exit code counts the exceptions too. Stdout has `<name>   [pass]` for each, and the bare name of one that failed.
     let (_, said, stderr) = end_of(&mut command);
     let results: Vec<(&str, bool)> = said

@@ -6,14 +6,14 @@
 //! marked `yes` must agree there too, requests marked `differs` must not, and the rest is ours alone.
 
 use std::io::Read;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::harness::{Conn, PATIENCE, STOP_WITHIN, Server, server_command, shown, wait_for};
+use crate::harness::{Conn, PATIENCE, Server, server_command, shown, wait_for};
 
 mod lists;
 mod page;
@@ -22,7 +22,9 @@ use page::{Answer, Before, Here, OptionRow, Outcome, Page, RequestRow, Then};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/compatibility.md");
 /// Where each server listens unless its row says otherwise. Two shards: half of the keys hop.
-const LISTEN: [&str; 6] = ["-p", "-1", "-l", "127.0.0.1", "-t", "2"];
+const LISTEN: [&str; 6] = ["-p", ANY_PORT, "-l", "127.0.0.1", "-t", "2"];
+/// The server chooses, and writes it into its port file.
+const ANY_PORT: &str = "-1";
 /// What a users file holds where a row names `{users}`.
 const USERS: &str = "user:pass\n";
 /// Rows run at a time.
@@ -125,11 +127,10 @@ fn answered(row: &RequestRow) -> Result<(), String> {
 /// What came back, if it is not the answer of the row.
 fn asked(row: &RequestRow) -> Result<(), String> {
     let files = Files::new();
-    let port = row.before.udp.then(free_udp_port);
-    let server = Server::listening(files.command(&row.before.options, port));
+    let server = Server::listening(files.command(&row.before.options));
     prepare(&server, &row.before);
-    let outcome = match port {
-        Some(port) => datagram(port, row),
+    let outcome = match row.before.udp.then(|| server.udp_addresses[0]) {
+        Some(address) => datagram(address, row),
         None => stream(server.connect(), row),
     };
     // `shutdown` ends the server, which its row has seen as a closed connection.
@@ -192,9 +193,9 @@ fn receive(conn: &mut Conn, expected: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// The answer to the row's request as one datagram.
-fn datagram(port: u16, row: &RequestRow) -> Result<(), String> {
+fn datagram(address: SocketAddr, row: &RequestRow) -> Result<(), String> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
-    socket.connect(("127.0.0.1", port)).expect("an address");
+    socket.connect(address).expect("an address");
     socket.set_read_timeout(Some(PATIENCE)).expect("read timeout");
     let next = |expected: &[u8]| {
         let mut got = vec![0; DATAGRAM_MAX];
@@ -212,12 +213,6 @@ fn datagram(port: u16, row: &RequestRow) -> Result<(), String> {
     }
     socket.send(UDP_MARK.0).map_err(|e| e.to_string())?;
     next(UDP_MARK.1).map(|_| ())
-}
-
-/// A port nobody has; the server takes it a moment later.
-fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP socket");
-    socket.local_addr().expect("local address").port()
 }
 
 fn wanted(answer: &Answer) -> String {
@@ -247,20 +242,19 @@ impl Files {
     }
 
     /// The words of a command line, its placeholders filled in.
-    fn words(&self, line: &str, udp_port: Option<u16>) -> Vec<String> {
+    fn words(&self, line: &str) -> Vec<String> {
         let filled = |word: &str| {
-            let udp = udp_port.map_or_else(String::new, |port| port.to_string());
             word.replace("{dir}/", &self.path(""))
                 .replace("{users}", &self.path("users"))
-                .replace("{udp}", &udp)
+                .replace("{udp}", ANY_PORT)
         };
         line.split(' ').map(filled).collect()
     }
 
     /// The server with these command lines behind where it listens.
-    fn command(&self, lines: &[String], udp_port: Option<u16>) -> Command {
+    fn command(&self, lines: &[String]) -> Command {
         let mut command = server_command(&LISTEN);
-        command.args(lines.iter().flat_map(|line| self.words(line, udp_port)));
+        command.args(lines.iter().flat_map(|line| self.words(line)));
         command
     }
 }
@@ -268,7 +262,7 @@ impl Files {
 /// Runs one command line and compares what becomes of it.
 fn tried(row: &OptionRow, line: &str) -> Result<(), String> {
     let files = Files::new();
-    let command = files.command(&[line.to_string()], None);
+    let command = files.command(&[line.to_string()]);
     match &row.outcome {
         Outcome::Starts => started(&files, command).and_then(|stderr| match warning(&stderr, row, line) {
             Some(warning) => Err(format!("`{line}` warns: {warning}")),
@@ -320,12 +314,12 @@ fn ends(mut command: Command) -> Result<(Option<i32>, String), String> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|e| format!("cannot start {command:?}: {e}"))?;
     // Longer than a pipe holds it may not print: -h and -i are below that.
-    let deadline = Instant::now() + STOP_WITHIN;
+    let deadline = Instant::now() + PATIENCE;
     while child.try_wait().expect("wait for our own child").is_none() {
         if Instant::now() > deadline {
             child.kill().expect("kill our own child");
             child.wait().expect("wait for our own child");
-            return Err(format!("{command:?} still runs after {STOP_WITHIN:?}"));
+            return Err(format!("{command:?} still runs after {PATIENCE:?}"));
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
     }

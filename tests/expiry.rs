@@ -27,12 +27,12 @@ fn unix_now_s() -> u64 {
 /// Polls until `key` misses; returns how long that took since `start`. It must happen by `at_most_s`.
 fn gone_after(conn: &mut Conn, key: &str, start: Instant, at_most_s: u64) -> Duration {
     loop {
+        let asked = start.elapsed();
         let line = conn.ask_line(&format!("get {key}\r\n"));
-        let elapsed = start.elapsed();
         if line == "END" {
-            return elapsed;
+            return start.elapsed();
         }
-        assert!(elapsed < Duration::from_secs(at_most_s), "{key} still there after {elapsed:?}");
+        assert!(asked < Duration::from_secs(at_most_s), "{key} still there after {asked:?}");
         conn.expect("x\r\nEND\r\n");
         std::thread::sleep(Duration::from_millis(20));
     }

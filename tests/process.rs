@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Conn, STOP_WITHIN, Server, server_command, wait_for};
+use crate::harness::{Conn, PATIENCE, Server, free_ports, server_command, wait_for};
 
 on_shards! {
     sigterm_answers_what_has_arrived
@@ -26,11 +26,11 @@ pub fn run(options: &[&str]) -> Output {
 pub fn run_command(mut command: Command) -> Output {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-    let deadline = std::time::Instant::now() + STOP_WITHIN;
+    let deadline = std::time::Instant::now() + PATIENCE;
     while child.try_wait().expect("wait for our own child").is_none() {
         if std::time::Instant::now() > deadline {
             child.kill().expect("kill our own child");
-            panic!("{command:?} still runs after {STOP_WITHIN:?}, want an exit at once");
+            panic!("{command:?} still runs after {PATIENCE:?}, want an exit at once");
         }
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
@@ -128,12 +128,13 @@ fn several_addresses(shards: u32) {
 
 #[test]
 fn a_port_can_be_taken_again_at_once() {
-    let mut server = Server::start(2, &[]);
-    let port = server.port().to_string();
+    let port = free_ports(1).to_string();
+    let start = || Server::listening(server_command(&["-p", &port, "-l", "127.0.0.1", "-t", "2"]));
+    let mut server = start();
     let mut client = server.connect();
     client.ask("get a\r\n", "END\r\n");
     server.stop();
-    let again = Server::listening(server_command(&["-p", &port, "-l", "127.0.0.1", "-t", "2"]));
+    let again = start();
     assert_eq!(again.port().to_string(), port);
     again.connect().ask("get a\r\n", "END\r\n");
 }

@@ -190,10 +190,11 @@ fn every_address_has_shard_ports(shards: u32) {
 }
 
 fn ports_that_cannot_be_had_are_named(shards: u32) {
-    let server = Server::start_with_shard_ports(shards, &[]);
-    let (first, threads) = (server.shard_addresses[0].port(), shards.to_string());
     // The last shard's is taken.
-    let below = (first - (shards as u16 - 1)).to_string();
+    let (below, threads) = (free_ports(2 * shards - 1), shards.to_string());
+    let first = below + shards as u16 - 1;
+    let _holder = Server::start(shards, &["--shard-ports", &first.to_string()]);
+    let below = below.to_string();
     let output = run(&["-p", "-1", "-l", "127.0.0.1", "-t", &threads, "--shard-ports", &below]);
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(71), "{words}");

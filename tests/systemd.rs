@@ -89,17 +89,17 @@ fn a_life_is_told(shards: u32) {
 /// Sleeping shards are alive: the signs come, several within the time granted.
 #[test]
 fn idle_shards_give_signs_of_life() {
-    const PATIENCE_OF_MANAGER: Duration = Duration::from_millis(800);
+    const PATIENCE_OF_MANAGER: Duration = Duration::from_secs(2);
     let mut manager = Manager::new();
+    let began = Instant::now();
     let _server = manager.start(2, Some(PATIENCE_OF_MANAGER));
     assert_eq!(manager.said(), "READY=1");
     manager.said();
-    let ready = Instant::now();
-    for sign in 1..=6 {
+    for sign in 1..=4 {
         let (_, line) = manager.line(PATIENCE_OF_MANAGER).expect("a sign of life in time");
         assert_eq!(line, "WATCHDOG=1");
         // Not faster than a quarter each, from whenever the first was due.
-        assert!(ready.elapsed() >= PATIENCE_OF_MANAGER / 4 * (sign - 1), "too many signs of life");
+        assert!(began.elapsed() >= PATIENCE_OF_MANAGER / 4 * (sign - 1), "too many signs of life");
     }
 }
 

@@ -287,11 +287,11 @@ fn searches_keep_nobody_waiting(shards: u32) {
     }
     let server = Server::start(shards, &[]);
     let mut conn = server.connect();
-    for round in 0..8 {
+    for round in 0..80 {
         let some = (0..2_500).map(|i| format!("set k{round}-{i} 0 0 1 noreply\r\nx\r\n"));
         conn.send(some.collect::<String>());
     }
-    assert_eq!(conn.stat("curr_items"), 20_000);
+    assert_eq!(conn.stat("curr_items"), 200_000);
     let searching: Vec<TcpStream> = (0..SEARCHES)
         .map(|_| {
             let mut client = TcpStream::connect(server.addresses[0]).expect("a connection");

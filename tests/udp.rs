@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use crate::binary::client::{Answer, request, with_opaque};
 use crate::datagram::{ask, nothing_is_left, receive_message, send};
-use crate::harness::{Conn, PATIENCE, Server, another_server_lacks, server_command, shown, wait_for};
+use crate::harness::{
+    Conn, PATIENCE, Server, another_server_lacks, free_ports, server_command, shown, wait_for,
+};
 use crate::process::run;
 use ringcached::protocol::binary::{Status, opcode};
 
@@ -65,14 +67,13 @@ fn a_taken_port_is_an_error_that_names_it(shards: u32) {
 }
 
 fn a_port_can_be_taken_again_at_once(shards: u32) {
-    let (mut port, threads) = (String::from("-1"), shards.to_string());
+    let (port, threads) = (free_ports(1).to_string(), shards.to_string());
     for _ in 0..5 {
         let options = ["-p", "-1", "-U", &port, "-l", "127.0.0.1", "-t", &threads];
         let mut server = Server::listening(server_command(&options));
         nothing_is_left(&server.udp_socket());
-        let bound = server.udp_addresses[0].port().to_string();
+        assert_eq!(server.udp_addresses[0].port().to_string(), port);
         server.stop();
-        port = bound;
     }
 }
 

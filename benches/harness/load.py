@@ -15,7 +15,7 @@ def run(port, cores, *words):
         except FileNotFoundError:
             raise SystemExit(f"no {LOAD}: cargo build --release -p ringcached-load") from None
         if done.returncode:
-            raise SystemExit(f"{' '.join(command)}: failed:\n{done.stderr[-2000:]}")
+            raise SystemExit(f"{' '.join(command)}: failed:\n{done.stderr[:2000]}")
         return json.loads(found.read() or "{}")
 
 

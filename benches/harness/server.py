@@ -2,6 +2,8 @@
 import glob, os, shlex, shutil, socket, subprocess, tempfile, time
 
 STARTS_WITHIN_S = 20
+FORGETS_WITHIN_S = 60
+CLIENTS_LEFT_MAX = 200  # descriptors of any kind
 CONNECTIONS_MAX = 12_000
 
 # What is run unless `--server NAME=COMMAND` says otherwise. memcached's connections and item size are raised to what the cells need.
@@ -73,6 +75,14 @@ class Server:
         """The ids of the threads that have had most CPU time: once the server is filled, its shards or workers."""
         cpu_ns = self._thread_cpu_ns()
         return sorted(cpu_ns, key=cpu_ns.get)[-count:]
+
+    def forget_clients(self):
+        """Waits until it has closed the connections of a load that has ended: the next one would find fewer left of those it may have."""
+        deadline = time.monotonic() + FORGETS_WITHIN_S
+        while len(os.listdir(f"/proc/{self.process.pid}/fd")) > CLIENTS_LEFT_MAX:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"still has the connections of a load that has ended: {shlex.join(self.words)}")
+            time.sleep(0.05)
 
     def version(self):
         """What it answers to `version`."""

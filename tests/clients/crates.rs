@@ -129,8 +129,10 @@ fn memcache_udp(shards: u32) {
 fn memcache_meta(shards: u32) {
     let server = server(shards);
     let address = server.addresses[0].to_string();
-    meta_commands(&MetaClient::connect(address.as_str()).expect("connect"));
-    meta_patterns(&Memcache::connect([address.as_str()]).expect("connect"));
+    let client = MetaClient::builder().connect_timeout(Some(PATIENCE)).io_timeout(Some(PATIENCE));
+    meta_commands(&client.connect(address.as_str()).expect("connect"));
+    let client = Memcache::builder().connect_timeout(PATIENCE).timeout(PATIENCE);
+    meta_patterns(&client.connect([address.as_str()]).expect("connect"));
 }
 
 fn meta_commands(client: &MetaClient) {

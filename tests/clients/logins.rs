@@ -10,12 +10,12 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 use super::{java, node, php, python, ruby, run, run_refused};
-use crate::harness::{Server, server_command};
+use crate::harness::{PATIENCE, Server, server_command};
 
 const USER: &str = "ann";
 const PASSWORD: &str = "secret";
 /// How long the client from crates.io tries again after a refusal.
-const LOGIN_PATIENCE: Duration = Duration::from_secs(1);
+const REFUSED_PATIENCE: Duration = Duration::from_secs(1);
 
 on_1_and_2_shards! {
     emcache_text memcache_for_python_meta memcache_for_rust_text
@@ -104,12 +104,12 @@ fn memcache_for_rust_sasl(shards: u32) {
 }
 
 fn rust_with_both_passwords(server: &Server, protocol: &str) {
-    let connect = |password| {
+    let connect = |password, patience| {
         let url = format!("memcache://{USER}:{password}@127.0.0.1:{}?protocol={protocol}", server.port());
-        memcache::Client::builder().with_connection_timeout(LOGIN_PATIENCE).add_server(url)?.build()
+        memcache::Client::builder().with_connection_timeout(patience).add_server(url)?.build()
     };
-    let client = connect(PASSWORD).expect("log in");
+    let client = connect(PASSWORD, PATIENCE).expect("log in");
     client.set("key", "value", 0).expect("set");
     assert_eq!(client.get::<String>("key").expect("get").as_deref(), Some("value"));
-    assert!(connect("wrong").is_err());
+    assert!(connect("wrong", REFUSED_PATIENCE).is_err());
 }

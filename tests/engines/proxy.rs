@@ -34,7 +34,7 @@ impl Times {
     pub const KILLED: Times = Times { retry_after_ms: 1_000, timeout_ms: 5_000 };
     /// For servers that are cut off. A port is out when it has been silent for two timeouts, and must still be out when the last port of
     /// its host is: otherwise the host is never out as a whole.
-    pub const CUT_OFF: Times = Times { retry_after_ms: 3_000, timeout_ms: 400 };
+    pub const CUT_OFF: Times = Times { retry_after_ms: 6_000, timeout_ms: 1_000 };
 }
 
 const FAILURE_LIMIT: u32 = 2;

@@ -26,9 +26,11 @@ fn fifty_thousand_connections(shards: u32) {
     crowd.does("send", &[b"get nothing\r\n"]);
     crowd.does("expect", &[b"END\r\n"]);
     // One more than -c is told so, and nobody else notices.
-    let mut beyond: Vec<_> = (0..60).map(|_| server.connect()).collect();
-    beyond[59].expect("ERROR Too many open connections\r\n");
-    beyond[59].expect_closed();
+    let beyond: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    wait_for("a refusal", || (conn.stat("rejected_connections") > 0).then_some(()));
+    let mut last = server.connect();
+    last.expect("ERROR Too many open connections\r\n");
+    last.expect_closed();
     crowd.does("reset", &[]);
     drop(beyond);
     wait_for("the crowd to be forgotten", || {

@@ -222,7 +222,10 @@ fn scrapes_go_on_under_load(shards: u32) {
         assert_eq!(of("ringcached_requests_total"), 21.0 * rounds as f64);
         assert_eq!(of("ringcached_forwarded_requests_total"), of("ringcached_peer_requests_total"));
         assert!(of("ringcached_loop_busy_seconds_total") > 0.0);
-        assert!(all["ringcached_cpu_seconds_total{shard=\"0\",mode=\"user\"}"] > 0.0);
+        // The kernel divides them by where its ticks fell, which may be all on one side.
+        let cpu_s =
+            |mode: &str| all[&*format!("ringcached_cpu_seconds_total{{shard=\"0\",mode=\"{mode}\"}}")];
+        assert!(cpu_s("user") + cpu_s("system") > 0.0);
         assert!(of("ringcached_loop_turns_total") > 0.0 && of("ringcached_ring_completions_total") > 0.0);
     });
 }
@@ -238,12 +241,13 @@ fn an_idle_loop_is_parked() {
             |name: &str| (all[&*format!("{name}{{shard=\"0\"}}")], all[&*format!("{name}{{shard=\"1\"}}")]);
         (of("ringcached_loop_busy_seconds_total"), of("ringcached_loop_parked_seconds_total"))
     };
+    let before = Instant::now();
     let (busy, parked) = times();
     let began = Instant::now();
     let (later_busy, later_parked) =
         wait_for("a second to pass", || (began.elapsed() > Duration::from_secs(1)).then(times));
     let (busy_s, parked_s) = (later_busy.1 - busy.1, later_parked.1 - parked.1);
-    assert!(busy_s + parked_s >= 1.0 && busy_s + parked_s < began.elapsed().as_secs_f64() + 0.1);
+    assert!(busy_s + parked_s >= 1.0 && busy_s + parked_s < before.elapsed().as_secs_f64() + 0.1);
     assert!(parked_s > 0.5, "{parked_s} s of {:?} parked", began.elapsed());
 }
 
@@ -274,12 +278,12 @@ fn a_stopping_server_is_not_ready() {
     let mut half = connect(address(&server));
     half.write_all(b"GET /metrics HT").expect("sent");
     assert_eq!(fetch(&server, "/readyz").status, 200);
-    // A client that goes on asking is answered for a while yet.
-    let mut busy = TcpStream::connect(server.addresses[0]).expect("a connection");
-    let ask =
-        move || while busy.write_all(b"get a\r\n").is_ok() && matches!(busy.read(&mut [0; 5]), Ok(1..)) {};
-    let asking = std::thread::spawn(ask);
-    wait_for("its requests", || (server.connect().stat("cmd_get") > 10).then_some(()));
+    // A client whose answers wait to be sent is waited for.
+    let mut stuck = server.connect();
+    let value = "x".repeat(1_000_000);
+    stuck.ask(format!("set v 0 0 {}\r\n{value}\r\n", value.len()), "STORED\r\n");
+    stuck.send("get v\r\n".repeat(100));
+    wait_for("its requests", || (server.connect().stat("get_hits") > 0).then_some(()));
     server.signal(Signal::SIGTERM);
     let answer = wait_for("a server that is not ready", || {
         let answer = fetch(&server, "/readyz");
@@ -287,8 +291,7 @@ fn a_stopping_server_is_not_ready() {
     });
     assert_eq!(answer.body, "the server stops\n");
     assert!(server.wait_for_exit().success(), "{}", server.stderr());
-    asking.join().expect("a client");
-    drop((idle, half));
+    drop((idle, half, stuck));
 }
 
 /// With a UNIX socket for clients, and as another user.

@@ -108,7 +108,7 @@ impl Prometheus {
         let port = free_ports(1);
         let rules = tuning("prometheus/ringcached.rules.yml");
         let configuration = format!(
-            "global: {{scrape_interval: 250ms, evaluation_interval: 250ms}}\nrule_files: [{}]\nscrape_configs:\n  - job_name: \
+            "global: {{scrape_interval: 1s, evaluation_interval: 500ms}}\nrule_files: [{}]\nscrape_configs:\n  - job_name: \
              ringcached\n    static_configs: [{{targets: ['{}']}}]\n",
             rules.display(),
             address(server),

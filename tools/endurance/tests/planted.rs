@@ -80,7 +80,7 @@ fn a_value_that_nobody_stored() {
             break;
         }
     }
-    soak.fails_saying(&["soak: FAILED", "wrong value: load:"]);
+    soak.fails_saying(&["soak: FAILED", "load:loa00000000"]);
 }
 
 #[test]
