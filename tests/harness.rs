@@ -25,7 +25,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 /// is long enough for a machine that does many other things.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a server may take from SIGTERM to its end.
-pub const STOP_WITHIN: Duration = Duration::from_secs(15);
+pub const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// Pause between two looks at something that has no way to call us.
 const POLL: Duration = Duration::from_millis(2);
 

@@ -337,7 +337,8 @@ fn others_are_served_beside_a_stream(shards: u32) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let request = set("stream", &value);
-            while !enough.load(Ordering::Relaxed) {
+            // A bound, should the other client fail: nobody would say that it is enough.
+            while !enough.load(Ordering::Relaxed) && sets.load(Ordering::Relaxed) < 1_000 {
                 stream.ask(&request, "STORED\r\n");
                 sets.fetch_add(1, Ordering::Relaxed);
             }

@@ -115,8 +115,7 @@ pub fn holding_shard<T>(server: &Server, shard: u32, look: impl FnOnce() -> T) -
     seen
 }
 
-/// The thread of shard number `shard`, by its name. The executor has another of that name, for calls that block, which it made
-/// later.
+/// The thread of shard number `shard`, by its name.
 pub fn thread_of_shard(server: &Server, shard: u32) -> Pid {
     let tasks = format!("/proc/{}/task", server.pid());
     let entries = std::fs::read_dir(tasks).expect("threads").map(|entry| entry.expect("a thread").path());

@@ -229,6 +229,7 @@ fn hot_keys_come_first_with_their_rates(shards: u32) {
     // stand for hundreds: more rounds show which keys go on being asked for.
     let times = [24, 17, 12, 8, 5];
     let hot: String = (1..).zip(times).map(|(i, times)| format!(" hot{i}").repeat(times)).collect();
+    let number = |row: &BTreeMap<String, String>, name: &str| row[name].parse::<f64>().expect("a number");
     let mut rounds = 0..;
     let top = wait_for("the hot keys to be the first", || {
         for round in rounds.by_ref().take(200) {
@@ -238,12 +239,12 @@ fn hot_keys_come_first_with_their_rates(shards: u32) {
         let top = rows(&mut conn, "hotkeys");
         let mut first: Vec<_> = keys(&top).into_iter().take(5).collect();
         first.sort_unstable();
-        (first == ["hot1", "hot2", "hot3", "hot4", "hot5"]).then_some(top)
+        let are_first = first == ["hot1", "hot2", "hot3", "hot4", "hot5"];
+        (are_first && number(&top[0], "rate") > number(&top[4], "rate") * 2.0).then_some(top)
     });
     assert_eq!(top.len(), 10);
-    let number = |row: &BTreeMap<String, String>, name: &str| row[name].parse::<f64>().expect("a number");
     let rates: Vec<_> = top.iter().map(|row| number(row, "rate")).collect();
-    assert!(rates.is_sorted_by(|a, b| a >= b) && rates[0] > rates[4] * 1.5, "{top:?}");
+    assert!(rates.is_sorted_by(|a, b| a >= b), "{top:?}");
     assert!(top.iter().all(|row| number(row, "error") >= 0.0 && number(row, "shard") < f64::from(shards)));
     assert_eq!(rows(&mut conn, "hotkeys 3").len(), 3);
     assert_eq!(rows(&mut conn, "hotkeys 0").len(), 0);

@@ -1,5 +1,5 @@
 """Pauses of the machine itself: how long a thread that only reads the clock stands still, because the host runs another machine or the
-kernel another thread. No server's latency can be below that."""
+kernel another thread. They are in the latencies of any server that runs there at such a moment."""
 import concurrent.futures, os, time
 
 PAUSE_S = 0.0005  # far above what one look at the clock takes, far below what shows in a p99 of milliseconds
@@ -27,4 +27,4 @@ def sentence(found, seconds):
     """What `pauses` found, for a document."""
     of = " and ".join(f"{100 * sum(one) / seconds:.1f} % of the time, {1000 * max(one, default=0):.1f} ms at most," for one in found)
     return (f"Threads that only read the clock, one on each core, for {seconds} s with no server running, stood still for {1000 * PAUSE_S:g} ms or "
-            f"more during {of} which is in every latency here")
+            f"more during {of} which the tail of any latency here has in it")

@@ -57,9 +57,10 @@ class Quota:
             self._limit(self.folder, percent)
 
     def each(self, threads, percent):
-        """So much of one core for each of these threads of the group, given by their ids."""
+        """So much of one core for each of these threads of the group, given by their ids, and no more for all threads than these may have."""
+        self.set(percent * len(threads))
         if not (self.works and self.is_v1):
-            return self.set(percent * len(threads))
+            return
         for thread in threads:
             self.parts.append(f"{self.folder}/{thread}")
             self._make(self.parts[-1])

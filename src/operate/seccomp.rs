@@ -32,8 +32,6 @@ enum When {
     IsData,
     /// `ioctl`: whether the descriptor blocks. Others reach further, into the terminal's input for one.
     SetsBlocking,
-    /// `sched_setaffinity`: of the thread that calls.
-    IsOfThisThread,
     /// `kill`, `tgkill`: the signal is for this process.
     IsForItself,
     /// `socket`: a UNIX socket, to speak with the service manager.
@@ -42,7 +40,7 @@ enum When {
     Tells,
 }
 
-use When::{Always, IsData, IsForItself, IsOfThisThread, IsUnix, Reads, SetsBlocking, Tells};
+use When::{Always, IsData, IsForItself, IsUnix, Reads, SetsBlocking, Tells};
 
 /// What a server does between its start and its end.
 const ALLOWED: &[(c_long, When)] = &[
@@ -86,15 +84,11 @@ const ALLOWED: &[(c_long, When)] = &[
     (libc::SYS_mremap, Always),
     (libc::SYS_munmap, Always),
     (libc::SYS_madvise, Always),
-    // Threads that there are, and their end. None is made; but the executors each have a helper for calls that block, which
-    // may not have begun yet.
-    (libc::SYS_set_robust_list, Always),
-    (libc::SYS_sched_setaffinity, IsOfThisThread),
+    // Threads that there are, and their end. None is made.
     (libc::SYS_futex, Always),
     (libc::SYS_membarrier, Always),
     (libc::SYS_sched_yield, Always),
     (libc::SYS_sched_getaffinity, Always),
-    (libc::SYS_rseq, Always),
     (libc::SYS_restart_syscall, Always),
     (libc::SYS_exit, Always),
     (libc::SYS_exit_group, Always),
@@ -168,7 +162,6 @@ fn rules(when: When) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
         Reads => (2, MaskedEq(NOT_READING as u64), libc::O_RDONLY as u64),
         IsData => (2, MaskedEq(libc::PROT_EXEC as u64), 0),
         SetsBlocking => (1, Eq, libc::FIONBIO),
-        IsOfThisThread => (0, Eq, 0),
         IsForItself => (0, Eq, std::process::id().into()),
         IsUnix => (0, Eq, libc::AF_UNIX as u64),
     };

@@ -1,7 +1,7 @@
 //! Whether resident memory is flat. It is read once in each cycle, in the same state; the first readings are the warm-up. The rest is
-//! divided into three parts, and the medians of the parts may differ by 1 %: what grows without end, however slowly, sets the last part apart
+//! divided into three parts, and the medians of the parts may differ by 1 %: what grows by some 2 % in that time sets the last part apart
 //! from the first, and a single reading in which the kernel had taken a page away or not does not. A short run ends inside of what a long one
-//! takes for warm-up, while blocks are still touched for the first time, and may differ by 2 %.
+//! takes for warm-up, while blocks are still touched for the first time: there they may differ by 1.5 %, which growth of 4 % exceeds.
 
 /// Parts that are compared.
 const PARTS: usize = 3;
@@ -11,7 +11,7 @@ const WARM_UP_PART: usize = 3;
 /// What the medians of the parts may differ by.
 const TOLERANCE_PERCENT: f64 = 1.0;
 /// The same of fewer readings than [`FEW`].
-const TOLERANCE_OF_FEW_PERCENT: f64 = 2.0;
+const TOLERANCE_OF_FEW_PERCENT: f64 = 1.5;
 const FEW: usize = 60;
 
 /// What came of the readings.
@@ -63,8 +63,8 @@ mod tests {
         assert!(matches!(verdict(&outlier), Verdict::Flat(_)));
         let growing = |by: u64, len: u64| -> Vec<u64> { (0..len).map(|i| 100_000 + i * by / len).collect() };
         assert!(matches!(verdict(&growing(3_000, 200)), Verdict::NotFlat(percent) if percent > 1.0));
-        assert!(matches!(verdict(&growing(6_000, 16)), Verdict::NotFlat(percent) if percent > 2.0));
-        assert!(matches!(verdict(&growing(1_500, 16)), Verdict::Flat(_)));
+        assert!(matches!(verdict(&growing(4_500, 16)), Verdict::NotFlat(percent) if percent > 1.5));
+        assert!(matches!(verdict(&growing(2_500, 16)), Verdict::Flat(_)));
         let warming: Vec<u64> = [10, 60_000, 90_000, 95_000].into_iter().chain([100_000; 6]).collect();
         assert_eq!(verdict(&warming), Verdict::Flat(0.0));
     }
