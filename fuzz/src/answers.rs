@@ -19,6 +19,7 @@ const WORDS: &str = "STORED NOT_STORED EXISTS NOT_FOUND DELETED TOUCHED END OK E
 /// How lines of listings and of the log begin.
 const LISTED: [&[u8]; 2] = [b"key=", LOGGED];
 const LOGGED: &[u8] = b"ts=";
+const WATCHED: &[u8] = b"OK\r\n";
 
 /// What a connection has been sent and what of it is not a whole answer yet.
 #[derive(Default)]
@@ -37,10 +38,12 @@ impl Answers {
         self.rest.drain(..at);
     }
 
-    /// Nothing more comes. Panics for an answer that is not whole; only the log ends anywhere.
+    /// Nothing more comes. Panics for an answer that is not whole; only what a watcher is sent ends anywhere, the log and the OK
+    /// before it: one that goes away is let go at once.
     pub fn end(&self) {
-        let is_log = self.rest.starts_with(LOGGED) || LOGGED.starts_with(&self.rest);
-        assert!(is_log, "half an answer: {}", shown(&self.rest));
+        let begun = |whole: &[u8]| whole.starts_with(&self.rest);
+        let is_watched = self.rest.starts_with(LOGGED) || begun(LOGGED) || begun(WATCHED);
+        assert!(is_watched, "half an answer: {}", shown(&self.rest));
     }
 }
 
